@@ -135,7 +135,7 @@ def _packed(types: Types, seen: Seen) -> bytes:
     """Return what another process goes on with."""
     observed = {name: each.packed() for name, each in types.observed.items()}
     packed = json.dumps([types.places.left, observed]).encode()
-    return len(packed).to_bytes(_LENGTH, "big") + packed + seen.encode()
+    return seen.encode(len(packed).to_bytes(_LENGTH, "big") + packed)
 
 
 def _unpacked(memory: bytes) -> tuple[Types, Seen]:
@@ -143,4 +143,5 @@ def _unpacked(memory: bytes) -> tuple[Types, Seen]:
     left, packed = json.loads(memory[_LENGTH:end])
     places = Places(left)
     types = Types({name: Observed.unpacked(each, places) for name, each in packed.items()}, places)
-    return types, Seen(memory[end:])
+    # Without another copy of all digests.
+    return types, Seen(memoryview(memory)[end:])

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -214,7 +215,21 @@ def test_thousands_are_seen_in_little_memory() -> None:
     seen = Seen()
     assert all([seen.add(str(number).encode()) for number in range(20_000)])
     assert not any([seen.add(str(number).encode()) for number in range(20_000)])
+    assert seen.encode(b"head") == b"head" + seen.encode()
     assert len(seen.encode()) == 8 * 20_000
+
+
+def test_what_was_seen_takes_few_bytes_also_while_it_grows() -> None:
+    tracemalloc.start()
+    try:
+        seen = Seen()
+        for number in range(40_000):
+            seen.add(number.to_bytes(4))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak / len(seen) < 20
 
 
 @pytest.mark.parametrize(
