@@ -2,9 +2,13 @@
 
 import io
 import json
+import os
+import random
+import re
 import shlex
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +23,7 @@ from tests.support.command_line import dss_here
 from tests.support.hca_sample import sequenced
 from tests.support.waiting import wait_until
 
+MIB = 1024 * 1024
 # PFBs for Terra name no bundles.
 _WITHOUT_BUNDLES = {"terra.pfb"}
 
@@ -39,21 +44,25 @@ def env(whole_system: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def upload(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upload]:
+def upload(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Upload:
+    return uploaded(env, tmp_path_factory.mktemp("data"), lambda name, size: name[:1].encode() * size)
+
+
+def uploaded(env: dict[str, str], directory: Path, content: Callable[[str, int], bytes]) -> Upload:
+    """Upload a bundle whose data files have some content, of their names and sizes, until it is found."""
     organ = f"organ {new_uuid()}"
     bundle = sequenced(f"m{now()[:19]}", organ=organ, project=new_uuid(), specimen=new_uuid())
-    directory = tmp_path_factory.mktemp("data")
-    data = {file["name"]: file["name"][:1].encode() * file["size"] for file in bundle.files}
+    data = {file["name"]: content(file["name"], file["size"]) for file in bundle.files}
     for name, document in bundle.documents.items():
         (directory / name).write_text(json.dumps(document))
-    for name, content in data.items():
-        (directory / name).write_bytes(content)
+    for name, written in data.items():
+        (directory / name).write_bytes(written)
     report = dss_here(env, "upload", directory, "--json").json
     client = Client(env["DSS_URL"], env["DSS_TOKEN"])
     wait_until(
         lambda: client.explore("files", {"organ": organ}).total == len(data), "they are in the catalogue"
     )
-    yield Upload(f"{report['uuid']}.{report['version']}", organ, data)
+    return Upload(f"{report['uuid']}.{report['version']}", organ, data)
 
 
 def test_the_client_names_the_formats_of_the_dss() -> None:
@@ -100,6 +109,43 @@ def test_a_link_is_downloaded_by_and_one_for_curl_fetches_by_curl(
     )
     bundle = upload.fqid.partition(".")[0]
     assert {path.name: path.read_bytes() for path in (tmp_path / bundle).iterdir()} == upload.data
+
+
+def test_curl_that_is_killed_goes_on_where_it_was(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    upload = uploaded(env, tmp_path / "source", lambda *_: random.randbytes(12 * MIB))
+    question = ["manifest", "-f", f"organ={upload.organ}", "--link", "--format", "curl", "--json"]
+    command = dss_here(env, *question).json["commands"]["bash"]
+    folder = tmp_path / "copy" / upload.fqid.partition(".")[0]
+    folder.parent.mkdir()
+
+    def sizes() -> list[int]:
+        return [path.stat().st_size for path in folder.glob("*")]
+
+    def start(option: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["bash", "-c", command.replace("--config", f"{option} --config")],
+            cwd=folder.parent,
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+
+    with start("--silent --limit-rate 1M") as first:
+        wait_until(lambda: sum(sizes()) > MIB, "some of it is there")
+        os.killpg(first.pid, signal.SIGKILL)
+    # A second of the twelve that a file takes at this rate.
+    [size] = sizes()
+    assert MIB < size < 12 * MIB
+    with start("--silent --verbose") as second:
+        _, said = second.communicate(timeout=120)
+
+    assert second.returncode == 0, said
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == upload.data
+    # It asks for the rest of the one, and for all of the other.
+    assert re.findall(r"(?i)^< content-range: bytes (\d+)-", said, re.MULTILINE) == [str(size)]
+    assert len(re.findall("^< HTTP/1.1 200", said, re.MULTILINE)) == 1
 
 
 def test_curl_that_is_refused_for_a_while_waits_and_gets_all(
