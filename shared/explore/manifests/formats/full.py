@@ -29,7 +29,7 @@ _FILE_COLUMNS = ("uuid", "version", "sha256", "crc32c", "size", "format")
 # More than any table is good for. The HCA has 900 or so.
 _MOST_COLUMNS = 16_000
 
-Values = dict[str, dict[str, None]]
+Values = dict[str, set[str]]
 
 
 class Full:
@@ -66,13 +66,12 @@ class Full:
         with closing(bundles_of(selection, after)) as bundles:
             for bundle in bundles:
                 rows = _rows(selection, bundle)
-                cells = ([_SEPARATOR.join(sorted(row.get(name, ()))) for name in columns] for row in rows)
-                yield lines_of(cells).encode()
+                yield lines_of([row.get(name, "") for name in columns] for row in rows).encode()
                 yield Checkpoint([True, *bundle.last], lambda: memory)
 
 
-def _rows(selection: Selection, bundle: BundleOfFiles) -> Iterator[Values]:
-    """Yield the values of each data file: its own, those of its own document, and those of all others."""
+def _rows(selection: Selection, bundle: BundleOfFiles) -> Iterator[dict[str, str]]:
+    """Yield the cells of each data file: its own, those of its own document, and those of all others."""
     data = [file for file in bundle.files if _is_data(file)]
     if not data:
         return
@@ -84,18 +83,25 @@ def _rows(selection: Selection, bundle: BundleOfFiles) -> Iterator[Values]:
             continue
         is_file = each.type.endswith(_OF_FILES)
         _collect(of_files.setdefault(each.id, {}) if is_file else of_bundle, each)
+    # Once for all files: these are almost all of the cells.
+    shared = _cells(of_bundle) | {
+        "bundle_uuid": metadata.fqid.uuid,
+        "bundle_version": metadata.fqid.version,
+    }
     for file in data:
         [entry] = [entry for entry, is_related in file.files if not is_related]
-        row: Values = {name: dict(values) for name, values in of_bundle.items()}
-        row |= of_files.get(file.entity_id, {})
-        row |= {"bundle_uuid": {metadata.fqid.uuid: None}, "bundle_version": {metadata.fqid.version: None}}
-        row |= {"file_name": {name_of(entry): None}}
+        row = shared | _cells(of_files.get(file.entity_id, {}))
+        row["file_name"] = name_of(entry)
         for name in _FILE_COLUMNS:
             value = (
                 entry.get("file_format") if name == "format" and "file_format" in entry else entry.get(name)
             )
-            row[f"file_{name}"] = {text_of(value): None}
+            row[f"file_{name}"] = text_of(value)
         yield row
+
+
+def _cells(values: Values) -> dict[str, str]:
+    return {path: _SEPARATOR.join(sorted(found)) for path, found in values.items()}
 
 
 def _is_data(file: SelectedFile) -> bool:
@@ -114,4 +120,4 @@ def _collect(values: Values, original: Original) -> None:
         elif isinstance(value, list):
             pending += reversed([(path, each) for each in value])
         elif value is not None:
-            values.setdefault(path, {})[text_of(value)] = None
+            values.setdefault(path, set()).add(text_of(value))
