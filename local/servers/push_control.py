@@ -54,6 +54,8 @@ class Control:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Header and body are two packets: the second would wait for the client to acknowledge the first.
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 self._answer(control.read(self.path.partition("?")[0]))

@@ -4,9 +4,6 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
 Row = Mapping[str, str]
 _ALL = "Aggregated"
 _P50, _P95 = "50%", "95%"
@@ -14,6 +11,10 @@ _P50, _P95 = "50%", "95%"
 
 def draw(rows: Sequence[Row], history: Sequence[Row]) -> bytes:
     """Return an SVG of Locust's statistics: its rows by request, and those of all requests by time."""
+    # Only here: imported for the first time on a machine, matplotlib starts processes to find the fonts.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     kinds = [row for row in rows if row["Name"] != _ALL]
     figure = Figure(figsize=(9, 5 + len(kinds) / 4), layout="constrained")
     over_time, by_kind = figure.subplots(2, 1, height_ratios=[3, 1 + len(kinds) / 4])

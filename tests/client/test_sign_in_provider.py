@@ -11,6 +11,7 @@ import pytest
 from dss.errors import CallFailed, SignInFailed
 from dss.sign_in.provider import Refused, fetch_json, post
 from dss.tokens import fetch_local
+from tests.support.server_threads import in_thread
 
 _CHUNK, _CHUNKS = b"x" * 1_000_000, 100
 
@@ -56,12 +57,9 @@ class _Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def server() -> Iterator[_Server]:
-    with _Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    server = _Server()
+    with in_thread(server):
         yield server
-        server.shutdown()
-        thread.join(20)
 
 
 def local(url: str) -> str:

@@ -1,7 +1,6 @@
 """A collector of spans: an HTTP server that takes what exporters of OTLP send."""
 
 import gzip
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.support.server_threads import in_thread
 from tests.support.waiting import wait_until
 
 
@@ -78,11 +78,6 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def collector() -> Iterator[Collector]:
     """Run a collector."""
-    with Collector() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    server = Collector()
+    with in_thread(server):
+        yield server

@@ -2,7 +2,6 @@
 
 import contextlib
 import secrets
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from run.api.errors import install_error_handlers
 from run.api.request_log import install_request_log
 from shared.replicas import Replicas
 from shared.tracing import Tracer
+from tests.support.server_threads import in_thread
 
 NAME = "file"
 MAIN, CHECKOUT = "directory-main", "directory-checkout"
@@ -46,11 +46,5 @@ def served_objects(replicas: Replicas, port: int) -> Iterator[None]:
     install_error_handlers(app, debug=False)
     install_request_log(app, Tracer())
     server = make_server(HOST, port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with in_thread(server):
         yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

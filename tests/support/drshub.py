@@ -9,7 +9,6 @@ doesn't have is Terra itself: linked accounts, its own service accounts, and sig
 
 import json
 import re
-import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import requests
+
+from tests.support.server_threads import in_thread
 
 PATH = "/api/v4/drs/resolve"
 # Seconds for the whole of one resolve.
@@ -116,13 +117,8 @@ class DrsHub:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
+        with in_thread(server):
             yield f"http://127.0.0.1:{server.server_address[1]}{PATH}"
-        finally:
-            server.shutdown()
-            server.server_close()
 
 
 class _Resolve:

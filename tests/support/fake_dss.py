@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from dss.stopping import StoppableClock
 from shared.checksums import checksums_of
+from tests.support.server_threads import in_thread
 
 VERSION = "2026-01-02T030405.000006Z"
 BUNDLE = "11111111-1111-4111-8111-111111111111"
@@ -131,17 +132,14 @@ class FakeDss:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         self.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
+        with in_thread(server):
             yield self
-        finally:
-            server.shutdown()
-            server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Header and body are two packets: the second would wait for the client to acknowledge the first.
+    disable_nagle_algorithm = True
     fake: FakeDss
 
     def log_message(self, *_: Any) -> None:

@@ -16,6 +16,7 @@ from local.config import base_environment
 from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Process, Processes
+from tests.support.server_threads import in_thread
 from tests.support.waiting import wait_until
 
 # Returns the status to answer with; None passes the request on to the function.
@@ -130,11 +131,8 @@ def serve_proxy(front: list[FunctionProxy]) -> Iterator[str]:
             return
 
     server = ThreadingHTTPServer((HOST, 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with in_thread(server):
         yield f"http://{HOST}:{server.server_port}"
-    finally:
-        server.shutdown()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The local issuer within a test's process, people at its pages, and a DSS that names it."""
 
 import re
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ from local.issuer.grants import Grants
 from local.issuer.keys import Key
 from local.issuer.server import create_app
 from local.supervisor.ports import HOST
+from tests.support.server_threads import in_thread
 
 WRITER = {"email": "ada@example.org", "group": "dss", "seconds": "3600", "decision": "allow"}
 
@@ -75,14 +75,8 @@ def running_issuer(**options: Any) -> Iterator[RunningIssuer]:
     server = make_server(HOST, 0, _NoApp(), threaded=True)
     running.url = f"http://{HOST}:{server.server_port}"
     server.app = _app(running)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with in_thread(server):
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(20)
 
 
 class _NoApp:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.server_threads import in_thread
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedRequest:
@@ -80,6 +82,8 @@ class Subscriber(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Subscriber
     protocol_version = "HTTP/1.1"
+    # Header and body are two packets: the second would wait for the client to acknowledge the first.
+    disable_nagle_algorithm = True
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -128,11 +132,8 @@ def subscriber(host: str = "127.0.0.1", *, certificate: str = "") -> Iterator[Su
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.scheme = "https"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.ending.set()
-        server.shutdown()
-        server.server_close()
+    with in_thread(server):
+        try:
+            yield server
+        finally:
+            server.ending.set()

@@ -1,7 +1,6 @@
 """A web server with objects, over TLS, as labs and archives run them, with what goes wrong there."""
 
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from local.issuer.keys import Key
 from local.supervisor.ports import HOST
+from tests.support.server_threads import in_thread
 
 NAME = "localhost"
 
@@ -112,9 +112,5 @@ def web_objects(directory: Path) -> Iterator[WebObjects]:
     server = ThreadingHTTPServer((HOST, 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     Handler.web = WebObjects(server.server_port, certificate)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with in_thread(server):
         yield Handler.web
-    finally:
-        server.shutdown()
-        server.server_close()

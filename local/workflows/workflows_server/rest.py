@@ -72,6 +72,8 @@ def serve(methods: Methods, host: str, port: int) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Header and body are two packets: the second would wait for the client to acknowledge the first.
+        disable_nagle_algorithm = True
 
         def _respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

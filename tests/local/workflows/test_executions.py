@@ -13,6 +13,7 @@ from google.api_core import exceptions
 from google.cloud.workflows.executions_v1 import Execution, ListExecutionsRequest
 
 from tests.local.workflows.conftest import PARENT, Server
+from tests.support.server_threads import in_thread
 from tests.support.waiting import wait_until
 
 STATE = Execution.State
@@ -62,10 +63,9 @@ def web() -> Iterator[Web]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     one.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield one
-    one.gate.set()
-    server.shutdown()
+    with in_thread(server):
+        yield one
+        one.gate.set()
 
 
 def test_an_execution_is_answered_before_it_ends_and_keeps_its_result(server: Server, web: Web) -> None:

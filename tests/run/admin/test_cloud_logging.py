@@ -1,7 +1,6 @@
 """The audit log in Cloud Logging: what is asked of its REST API, and what becomes of its answers."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +15,7 @@ from run.admin.commands_log import entry_of
 from run.admin.identity import Operator, email_of
 from shared.access.audit_log import AuditEntry
 from tests.support.api import new_uuid
+from tests.support.server_threads import in_thread
 
 UUID = new_uuid()
 BUCKET = "projects/p/locations/us-east1/buckets/dss-audit"
@@ -54,12 +54,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[LoggingServer]:
     server = LoggingServer()
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
+    with in_thread(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def logging(server: LoggingServer, bucket: str = BUCKET) -> CloudLogging:

@@ -19,6 +19,7 @@ from run.api.access_tokens import MOST_AT_ONCE, MOST_SECONDS_KNOWN, SECONDS, Acc
 from run.api.lookup_limit import MOST_OF_ALL, MOST_OF_CLIENT
 from shared.errors import DssError, TooManyLookups, Unauthorized, Unavailable
 from tests.support.api import Api
+from tests.support.server_threads import in_thread
 from tests.support.waiting import SLOWNESS, wait_until
 
 GOOD = {"aud": "app", "azp": "app", "email": "a@example.org", "email_verified": "true", "expires_in": "3000"}
@@ -71,11 +72,10 @@ class Moments:
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    with Endpoint() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    running = Endpoint()
+    with in_thread(running):
         yield running
         running.may_answer.set()
-        running.shutdown()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Pages of other origins, such as notebooks in browsers, call the API and read signed URLs."""
 
-import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ from tests.run.api.conftest import NOTEBOOKS
 from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
 from tests.support.browser import open_browser
 from tests.support.clouds import Clouds
+from tests.support.server_threads import in_thread
 
 ELSEWHERE = "https://elsewhere.example.org"
 # What a page sees of every answer (https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name), and
@@ -125,16 +125,9 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     directory = tmp_path_factory.mktemp("elsewhere")
     (directory / "index.html").write_text("<!doctype html><title>elsewhere</title>")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        with open_browser(tmp_path_factory.mktemp("profile")) as browser:
-            browser.get(f"http://127.0.0.1:{server.server_port}/")
-            yield browser
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with in_thread(server), open_browser(tmp_path_factory.mktemp("profile")) as browser:
+        browser.get(f"http://127.0.0.1:{server.server_port}/")
+        yield browser
 
 
 # Returns status, headers that the page sees, and text; or what went wrong.

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ from run.api.key_sets import KeySet
 from run.api.lookup_limit import MOST_OF_CLIENT
 from shared.errors import DssError, Forbidden, TooManyLookups, Unauthorized, Unavailable
 from tests.run.api.test_errors import SETTINGS
+from tests.support.server_threads import in_thread
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 KNOWN = "known@p.iam.gserviceaccount.com"
@@ -59,10 +59,9 @@ _KEYS = {"keys": [{**_JWK, "kid": "1", "alg": "RS256", "use": "sig"}]}
 
 @pytest.fixture
 def server() -> Iterator[KeyServer]:
-    with KeyServer() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    running = KeyServer()
+    with in_thread(running):
         yield running
-        running.shutdown()
 
 
 @pytest.fixture

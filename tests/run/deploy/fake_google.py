@@ -1,11 +1,12 @@
 """Google Cloud's REST APIs, as far as `dss deploy check` asks them, and an OpenID provider, over HTTP."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.server_threads import in_thread
 
 NUMBER = "123456789012"
 Answer = tuple[int, dict[str, Any]]
@@ -98,12 +99,6 @@ def serving(google: FakeGoogle) -> Iterator[FakeGoogle]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
     google.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with in_thread(server):
         yield google
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +25,7 @@ from google.oauth2 import service_account
 from shared.stores import gcs
 from shared.stores.s3.session import open_session
 from shared.wiring import IamSigningCredentials
+from tests.support.server_threads import in_thread
 
 ROLE = "arn:aws:iam::123456789012:role/dss-api"
 
@@ -62,12 +62,8 @@ class Metadata(BaseHTTPRequestHandler):
 def metadata():
     handler = type("Handler", (Metadata,), {"audiences": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield SimpleNamespace(address=f"127.0.0.1:{server.server_port}", audiences=handler.audiences)
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with in_thread(server):
+        yield SimpleNamespace(address=f"127.0.0.1:{server.server_port}", audiences=handler.audiences)
 
 
 # google-auth reads the address of the metadata server when it is imported: hence a process of its own.

@@ -1,7 +1,6 @@
 """A GCS server may leave `size` out of the JSON of an empty object, as Google's storage-testbench does."""
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -10,6 +9,7 @@ from google.cloud.storage import Client
 
 from shared.checksums import Checksums
 from shared.stores.gcs import GoogleCloudStorage
+from tests.support.server_threads import in_thread
 
 OBJECT = {
     "kind": "storage#object",
@@ -28,6 +28,8 @@ class Handler(BaseHTTPRequestHandler):
     """Answers every request with the empty object, or a list of it."""
 
     protocol_version = "HTTP/1.1"
+    # Header and body are two packets: the second would wait for the client to acknowledge the first.
+    disable_nagle_algorithm = True
 
     def answer(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -50,15 +52,13 @@ def store():
     """GCS, as a store of the DSS, at that server."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     client = Client(
         project="test",
         credentials=AnonymousCredentials(),
         client_options={"api_endpoint": f"http://127.0.0.1:{server.server_port}"},
     )
-    yield GoogleCloudStorage(client, signing_credentials=None)
-    server.shutdown()
-    server.server_close()
+    with in_thread(server):
+        yield GoogleCloudStorage(client, signing_credentials=None)
 
 
 def test_an_object_without_a_size_is_empty(store):
