@@ -1,5 +1,6 @@
 """What all tests share: one running system, and clients of its parts (see tests/support/api.py)."""
 
+import gc
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
@@ -114,11 +116,27 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("quick", settings.get_profile("full"), max_examples=20)
     settings.load_profile("quick" if config.getoption("quick") else "full")
+    _log_plain_traces()
+    # Until the tests run: what is imported and collected stays, and to look through it is no use.
+    gc.disable()
     is_worker = hasattr(config, "workerinput")
     if config.option.record_seconds and not is_worker:
         config.pluginmanager.register(DurationRecorder())
     if config.option.quick and (is_worker or not config.option.numprocesses):
         refuse_processes()
+
+
+def _log_plain_traces() -> None:
+    """Let structlog write traces as Python does: its colours and boxes take longer than most tests."""
+    *others, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*others, plain])
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, of what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:

@@ -29,9 +29,8 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@cache
 def tree_of(path: Path) -> ast.Module:
-    """Return a module, parsed."""
+    """Return a module, parsed: each time anew, because to keep all of them costs more than to parse them."""
     return ast.parse(path.read_text())
 
 

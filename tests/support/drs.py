@@ -12,8 +12,8 @@ from typing import Any
 
 import jsonschema
 import requests
-import yaml
 
+from run.api.openapi import read_document
 from run.drs.document import DRS_PATH, load_document
 from shared.api_path import API_PATH
 from tests.support.api import Api
@@ -38,7 +38,7 @@ def _is_a_time(text: object) -> bool:
 def documents() -> tuple[Mapping[str, Any], ...]:
     """Return the documents that answers are held against: the service's, and the standard's if there."""
     standard, own = find_beside(_STANDARD), load_document()
-    return (own,) if standard is None else (own, yaml.safe_load(standard.read_text()))
+    return (own,) if standard is None else (own, read_document(standard))
 
 
 class Drs:

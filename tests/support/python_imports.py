@@ -13,15 +13,16 @@ LOCK_FILE = ROOT / "requirements-service.lock"
 OURS = ("run", "shared", "functions", "tests")
 
 
-def modules_imported(source: str) -> set[str]:
+@cache
+def modules_imported(source: str) -> frozenset[str]:
     """Return the modules that a source imports, and the names that it imports from packages."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+    return frozenset(found)
 
 
 def is_ours(module: str, root: Path) -> bool:

@@ -10,6 +10,7 @@ from jsonschema import ValidationError
 from workflows_emulator.main import load_workflow
 
 from local.components.workflows import _CALLED
+from run.api.openapi import read_document
 from shared.workflows import ADMINISTER, CHECKOUT, COPY, IMPORT, MANIFEST
 
 WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows").glob("*.yaml"))
@@ -27,7 +28,7 @@ def nodes(value: Any, depth: int = 0) -> Any:
 
 
 def maps(path: Path) -> list[dict[str, Any]]:
-    return [value for _, value in nodes(yaml.safe_load(path.read_text())) if isinstance(value, dict)]
+    return [value for _, value in nodes(read_document(path)) if isinstance(value, dict)]
 
 
 def step_names(steps: list[dict[str, Any]]) -> list[str]:
@@ -104,7 +105,7 @@ def test_variables_of_the_environment_are_those_that_are_set(path):
 
 
 def routines(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    found: dict[str, Any] = read_document(path)
     return found
 
 
