@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -29,29 +30,43 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def tree_of(path: Path) -> ast.Module:
-    """Return a module, parsed: each time anew, because to keep all of them costs more than to parse them."""
-    return ast.parse(path.read_text())
+@dataclass(frozen=True)
+class Facts:
+    """What the tests ask of a module: what it imports, its constants, and which names lack a docstring."""
+
+    imports: frozenset[str]
+    texts: tuple[str, ...]
+    undocumented: tuple[str, ...]
 
 
 @cache
-def imports(path: Path) -> frozenset[str]:
-    """Return all that a module imports, within functions too, by full names."""
-    found: set[str] = set()
-    for node in ast.walk(tree_of(path)):
+def facts_of(path: Path) -> Facts:
+    """Return the facts of a module, which is parsed once; to keep all trees costs more than to parse them."""
+    tree = ast.parse(path.read_text())
+    nodes = list(ast.walk(tree))
+    return Facts(
+        frozenset(imports(nodes, named(path))),
+        tuple(str(node.value) for node in nodes if isinstance(node, ast.Constant)),
+        tuple(undocumented(tree, named(path))),
+    )
+
+
+def imports(nodes: list[ast.AST], module: str) -> Iterator[str]:
+    """Yield all that a module imports, within functions too, by full names."""
+    for node in nodes:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{named(path)}: a relative import, which these tests do not understand"
-            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found)
+            assert not node.level, f"{module}: a relative import, which these tests do not understand"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def importing(path: Path, *names: str) -> list[str]:
     """Return what a module imports of the packages or modules with these names."""
     return sorted(
         found
-        for found in imports(path)
+        for found in facts_of(path).imports
         if any(found == name or found.startswith(f"{name}.") for name in names)
     )
 
@@ -173,8 +188,8 @@ def test_the_path_of_the_api_is_written_once():
         named(path)
         for folder in ("shared/", "run/", "functions/")
         for path in modules_of(folder)
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Constant) and re.search(r"^/v1\b|\B/v1/", str(node.value))
+        for text in facts_of(path).texts
+        if re.search(r"^/v1\b|\B/v1/", text)
     }
     assert written == {"shared/api_path.py"}
     assert Contract.load().document["basePath"] == session.BASE_PATH == API_PATH
@@ -201,7 +216,7 @@ def test_no_module_has_an_empty_name():
 
 
 def test_every_public_module_class_and_function_has_a_docstring():
-    assert [name for path in MODULES for name in undocumented(tree_of(path), named(path))] == []
+    assert [name for path in MODULES for name in facts_of(path).undocumented] == []
 
 
 def test_only_private_names_and_functions_within_functions_need_no_docstring():
