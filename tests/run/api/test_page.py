@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -33,8 +34,17 @@ class Page:
         def shown(_: Chrome) -> WebElement | None:
             return next((one for one in self.all(selector) if one.is_displayed()), None)
 
-        found: WebElement = WebDriverWait(self.browser, PATIENCE).until(shown, selector)
+        found: WebElement = self._waiting().until(shown, selector)
         return found
+
+    def text_of(self, selector: str) -> str:
+        """Return the text of the element, when it is shown and has some."""
+        text: str = self._waiting().until(lambda _: self.find(selector).text, selector)
+        return text
+
+    def _waiting(self) -> WebDriverWait[Chrome]:
+        # The page replaces elements while it shows an answer.
+        return WebDriverWait(self.browser, PATIENCE, ignored_exceptions=(StaleElementReferenceException,))
 
     def all(self, selector: str) -> list[WebElement]:
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
@@ -56,8 +66,8 @@ class Page:
         self.click(f"{block} .opblock-summary-control")
         self.click(f"{block} .try-out__btn")
         self.click(f"{block} .execute")
-        status = self.find(f"{block} .live-responses-table tbody .response-col_status").text
-        body = self.find(f"{block} .live-responses-table tbody .highlight-code pre").text
+        status = self.text_of(f"{block} .live-responses-table tbody .response-col_status")
+        body = self.text_of(f"{block} .live-responses-table tbody .highlight-code pre")
         return int(status.split()[0]), json.loads(body)
 
 

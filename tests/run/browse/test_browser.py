@@ -105,7 +105,11 @@ class Window:
         ]
 
     def rows(self) -> list[str]:
-        return [each.text for each in self.browser.find_elements(By.CSS_SELECTOR, "tbody th")]
+        # All at once: another page may come between two questions.
+        rows: list[str] = self.run(
+            "return Array.from(document.querySelectorAll('tbody th'), (each) => each.innerText.trim())"
+        )
+        return rows
 
     def until(self, condition: Any) -> None:
         WebDriverWait(self.browser, PATIENCE).until(lambda _: condition())
