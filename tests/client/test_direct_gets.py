@@ -64,7 +64,7 @@ def serving(*answers: bytes | None) -> Iterator[Server]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield server
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -218,7 +218,7 @@ def test_threads_that_come_at_once_make_one_request(fs: DssFileSystem, fake: Fak
     start = threading.Barrier(8)
 
     def look(number: int) -> bool:
-        start.wait(30)
+        start.wait(60)
         return fs.exists(f"{FQID if number % 2 else BUNDLE}/README")
 
     with ThreadPoolExecutor(8) as threads:
@@ -282,7 +282,7 @@ def test_near_ranges_are_one_request_and_others_run_at_once(fs: DssFileSystem, f
     path, other = f"{BUNDLE}/cells/large.bin", f"{BUNDLE}/README"
     # A request is only answered once all are there.
     together = threading.Barrier(4)
-    fake.read_delay = lambda: waited.append(together.wait(30))
+    fake.read_delay = lambda: waited.append(together.wait(60))
     waited: list[int] = []
 
     parts = fs.cat_ranges(

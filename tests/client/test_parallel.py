@@ -10,7 +10,7 @@ from dss.transfer.parallel import for_each
 
 
 def test_each_item_is_worked_on_once_and_several_at_a_time() -> None:
-    both, seen = threading.Barrier(2, timeout=20), []
+    both, seen = threading.Barrier(2, timeout=60), []
 
     def work(item: int) -> None:
         if item < 2:

@@ -52,7 +52,7 @@ def test_a_machine_in_google_cloud_has_a_token(issuer: RunningIssuer, token_type
     if token_type == "id_token":
         assert (printed["claims"]["aud"], printed["claims"]["email"]) == (AUDIENCE, MACHINE)
     else:
-        said = requests.get(f"{issuer.url}/tokeninfo", {"access_token": printed["token"]}, timeout=20)
+        said = requests.get(f"{issuer.url}/tokeninfo", {"access_token": printed["token"]}, timeout=60)
         assert said.json()["email"] == MACHINE
 
 

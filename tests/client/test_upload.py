@@ -227,7 +227,7 @@ def test_a_dry_run_stages_large_files_only_and_shows_what_it_reads(
     again()
     threads: set[int] = set()
     phases: list[Phase] = []
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=60)
 
     def checksum(file: LocalFile, clock: StoppableClock, hashing: Phase) -> Checksums:
         if threading.get_ident() not in threads and len(threads) < 2:

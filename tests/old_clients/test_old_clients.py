@@ -120,7 +120,7 @@ def test_a_bundle_waits_for_files_that_are_on_their_way(client, api, clouds, the
         with pytest.raises(concurrent.futures.TimeoutError):
             answer.result(timeout=0.7)
         put_file(api, clouds.stage(wanted, b"on its way"), file=file, status=200)
-        assert answer.result(timeout=20)["version"] == bundle.version
+        assert answer.result(timeout=60)["version"] == bundle.version
     assert client.download(bundle.uuid, wanted) == {"a": b"on its way"}
 
 

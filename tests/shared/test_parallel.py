@@ -27,7 +27,7 @@ def test_results_come_in_order_and_few_things_are_taken_ahead() -> None:
 def test_several_are_at_work_at_once() -> None:
     together = threading.Barrier(4)
 
-    assert len(list(map_in_threads(lambda _: together.wait(timeout=10), range(4), threads=4))) == 4
+    assert len(list(map_in_threads(lambda _: together.wait(timeout=60), range(4), threads=4))) == 4
 
 
 def test_the_first_exception_goes_up_and_ends_it() -> None:

@@ -181,7 +181,7 @@ class _Slow(InMemorySpanExporter):
         self.goes_on = threading.Event()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        assert self.goes_on.wait(30)
+        assert self.goes_on.wait(60)
         return super().export(spans)
 
 

@@ -55,7 +55,7 @@ class ManualSystem:
         """Remove all documents of the catalog."""
         host, project = self.env["FIRESTORE_EMULATOR_HOST"], self.env["GOOGLE_CLOUD_PROJECT"]
         url = f"http://{host}/emulator/v1/projects/{project}/databases/(default)/documents"
-        requests.delete(url, timeout=30).raise_for_status()
+        requests.delete(url, timeout=60).raise_for_status()
 
     def replicate(self, replica: str, *keys: str) -> None:
         """Replicate objects of a replica, as the function `sync` does."""

@@ -83,7 +83,7 @@ class MeteredApi:
         yield usage
         usage.operations = [*self.gcs.exchanges, *self.s3.exchanges, *self.elsewhere.exchanges]
         usage.calls = list(self.firestore.calls)
-        assert all(call.ended.wait(timeout=10) for call in usage.calls), usage.calls
+        assert all(call.ended.wait(timeout=60) for call in usage.calls), usage.calls
 
 
 @contextlib.contextmanager

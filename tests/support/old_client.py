@@ -144,7 +144,7 @@ class OldClient:
     def _signed_in(self, operation: Mapping[str, Any]) -> dict[str, str]:
         if "security" not in operation:
             return {}
-        secrets = self._session.get(f"{self._base}/internal/application_secrets", timeout=10).json()
+        secrets = self._session.get(f"{self._base}/internal/application_secrets", timeout=60).json()
         assert secrets["installed"]["client_id"]
         said = self.contract["securityDefinitions"]["OauthSecurity"]
         email, began = self._account["client_email"], time.time()

@@ -20,4 +20,4 @@ def in_thread(server: BaseServer) -> Iterator[None]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(20)
+        thread.join(60)

@@ -48,14 +48,14 @@ class RunningIssuer:
     def decide(self, address: str, **form: str) -> requests.Response:
         """Open a page of the issuer as a browser does, fill its form, and follow the redirect."""
         answer = self.submit(address, **form)
-        return requests.get(answer.headers["Location"], timeout=20) if answer.is_redirect else answer
+        return requests.get(answer.headers["Location"], timeout=60) if answer.is_redirect else answer
 
     def submit(self, address: str, **form: str) -> requests.Response:
         """Open a page of the issuer and fill its form; return the answer, which may be a redirect."""
-        page = requests.get(address, timeout=20)
+        page = requests.get(address, timeout=60)
         assert page.status_code == 200, page.text
         assert 'name="email"' in page.text
-        return requests.post(address, data={**WRITER, **form}, timeout=20, allow_redirects=False)
+        return requests.post(address, data={**WRITER, **form}, timeout=60, allow_redirects=False)
 
     def forget(self) -> None:
         """Forget what was asked, and fail no more."""
@@ -120,7 +120,7 @@ def open_url(address: str, **query: str) -> int:
     separator = "&" if "?" in address else "?"
     full = f"{address}{separator}{urlencode(query)}" if query else address
     try:
-        with urllib.request.urlopen(full, timeout=20) as answer:
+        with urllib.request.urlopen(full, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -70,9 +70,9 @@ def tls_front(directory: Path) -> Iterator[TlsFront]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
-    assert listening.wait(timeout=10)
+    assert listening.wait(timeout=60)
     try:
         yield front
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(timeout=10)
+        thread.join(timeout=60)

@@ -137,7 +137,7 @@ def test_a_large_file_is_replicated_in_parts(third: Third, clouds: Clouds, repli
     made = put_file(third.api, clouds.stage(replica, content))
     third.replicate(f"files/{made}", replica)
     location = third.api.get(f"/v1/files/{made.uuid}", replica=NAME).headers["Location"]
-    with requests.get(location, timeout=30) as fetched:
+    with requests.get(location, timeout=60) as fetched:
         assert fetched.content == content
     assert requests.get(location, headers={"Range": "bytes=-5"}, timeout=60).content == content[-5:]
 

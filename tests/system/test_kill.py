@@ -111,7 +111,7 @@ def assert_whole_file(api: Api, clouds: Clouds, file: Version, replica: str) -> 
     """Fail unless all that there is to read of a file is right."""
     answer = api.get(f"/v1/files/{file.uuid}", replica=replica, version=file.version)
     assert answer.status_code == 302
-    assert requests.get(answer.headers["Location"], timeout=30).content == CONTENT
+    assert requests.get(answer.headers["Location"], timeout=60).content == CONTENT
     manifest = json.loads(clouds.read(replica, f"files/{file}"))
     assert manifest["sha256"] == hashlib.sha256(CONTENT).hexdigest() == answer.headers["X-DSS-SHA256"]
     assert (manifest["version"], manifest["size"]) == (file.version, len(CONTENT))
@@ -127,7 +127,7 @@ def assert_whole_bundle(
     read = answer.json()["bundle"]["files"]
     names = {file["name"] for file in files}
     assert {file["name"] for file in read} == names
-    assert requests.get(read[-1]["url"], timeout=30).content == CONTENT
+    assert requests.get(read[-1]["url"], timeout=60).content == CONTENT
     manifest = json.loads(clouds.read(replica, f"bundles/{bundle}"))
     assert {file["name"] for file in manifest["files"]} == names
     assert statuses(api, "bundles", bundle, replica) == {200}

@@ -98,7 +98,7 @@ def content_of(api: Api, replica: str, bundle: dict[str, str]) -> list[str]:
     assert answer.status_code == 200, answer.text
     files = answer.json()["bundle"]["files"]
     for file in files:
-        content = requests.get(file["url"], timeout=30).content
+        content = requests.get(file["url"], timeout=60).content
         assert hashlib.sha256(content).hexdigest() == file["sha256"] == file["name"]
         head = api.head(f"/v1/files/{file['uuid']}", replica=replica, version=file["version"])
         assert head.headers.get("X-DSS-SHA256") == file["name"]

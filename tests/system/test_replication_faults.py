@@ -104,7 +104,7 @@ def assert_comes_through(
             break
     answer = api.get(f"/v1/files/{file.uuid}", replica=there, version=file.version)
     assert answer.status_code == 302, behind.proxies[there].exchanges
-    assert requests.get(answer.headers["Location"], timeout=30).content == data
+    assert requests.get(answer.headers["Location"], timeout=60).content == data
     assert clouds.read(there, key) == clouds.read(here, key)
     assert unfinished_uploads(clouds, behind.dss.replicas.named(there)) == []
 

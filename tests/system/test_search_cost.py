@@ -54,7 +54,7 @@ class Watched:
         """Fail unless the block costs just this."""
         self.proxy.forget()
         yield
-        assert all(call.ended.wait(timeout=10) for call in self.proxy.calls)
+        assert all(call.ended.wait(timeout=60) for call in self.proxy.calls)
         assert (sum(call.reads for call in self.proxy.calls), len(self.proxy.calls)) == (reads, requests)
 
 

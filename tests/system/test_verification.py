@@ -142,7 +142,7 @@ def test_an_object_of_s3_in_other_parts_is_taken_for_what_it_is(api: Api, clouds
 
     right = multipart(clouds, data, 5 * MIB, claims(checksums_of(data)))
     read = put_and_wait(api, right, file, "aws")
-    assert requests.get(read.headers["Location"], timeout=30).content == data
+    assert requests.get(read.headers["Location"], timeout=60).content == data
     assert put(api, right, file).status_code == 200
 
 
@@ -198,7 +198,7 @@ def test_a_file_has_its_own_content_type_wherever_it_is_read(api: Api, clouds: C
 
 def served_type(url: str) -> str:
     """Return the Content-Type under which a URL is served."""
-    answer = requests.get(url, timeout=30)
+    answer = requests.get(url, timeout=60)
     assert answer.status_code == 200
     return answer.headers["Content-Type"]
 

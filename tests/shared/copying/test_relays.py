@@ -61,7 +61,7 @@ def test_a_part_that_is_refused_is_left_out_and_its_bytes_are_dropped(store):
 
 def test_no_more_is_read_than_has_room(store):
     gate, sent = threading.Event(), []
-    store.before_each = lambda: gate.wait(30)
+    store.before_each = lambda: gate.wait(60)
     upload = store.begin_upload(BUCKET, "whole", size=100_000, content_type="text/plain")
 
     def feed():
@@ -76,7 +76,7 @@ def test_no_more_is_read_than_has_room(store):
     reader.join(0.5)
     assert len(sent) == 16
     gate.set()
-    reader.join(30)
+    reader.join(60)
     assert store.parts(upload) == {1: 100_000}
 
 

@@ -83,7 +83,7 @@ def held_from(system: AdminSystem, count: int) -> Iterator[tuple[Callable[[], bo
     def hold(body: dict[str, Any]) -> int | None:
         if body["step"] == "work" and next(slices) >= count:
             held.set()
-            gate.wait(30)
+            gate.wait(60)
             return 503
         return None
 

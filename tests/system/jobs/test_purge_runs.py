@@ -229,7 +229,7 @@ def test_nothing_is_left_after_the_grace_period(system: AdminSystem, new_finding
     assert_problem(answer, 410, "gone", WHY)
     put_file(system.api, system.clouds.stage("gcp", b"again"), file=file, status=410)
     answer = system.api.get(f"/v1/files/{same.uuid}", replica="aws")
-    assert requests.get(answer.headers["Location"], timeout=30).content == shared
+    assert requests.get(answer.headers["Location"], timeout=60).content == shared
     assert found(system, bundle) == [] and new_findings() == []
     with pytest.raises(Conflict, match="can't be undone"):
         undo(system.dss, purges[0], ADMIN)

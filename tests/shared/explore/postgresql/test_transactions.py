@@ -117,7 +117,7 @@ def in_threads(*work: Any) -> None:
     barrier = threading.Barrier(len(work))
 
     def run(each: Any) -> None:
-        barrier.wait(30)
+        barrier.wait(60)
         each()
 
     with ThreadPoolExecutor(len(work)) as pool:
@@ -230,7 +230,7 @@ def test_large_bundles_with_new_values_in_different_orders_do_not_wait_for_each_
 
     def write_in_step(making: Any, counted: Any) -> None:
         write(making, counted)
-        barrier.wait(20)
+        barrier.wait(60)
 
     monkeypatch.setattr(documents.DocumentWriter, "write", write_in_step)
     in_threads(*(lambda bundle=bundle: catalogue.put(bundle) for bundle in bundles))
