@@ -11,12 +11,14 @@ PARTS ?=
 PORT ?= 8080
 MINUTES ?= 10
 SEED ?=
+# Processes that check and test at the same time; each that tests starts systems of its own.
+WORKERS ?= 2
 
 # Without bytecode each of the processes that tests and demo start would compile all of its sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup archives demo local settings quick test test-large test-clients chaos wheel audit machine lint types unit bench notebooks pages audit lock clean
+.PHONY: help setup archives demo local settings quick test test-large test-clients chaos wheel audit machine lint types types-all types-3.10 types-3.14 unit bench notebooks pages audit lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -61,7 +63,7 @@ test: machine lint types unit
 
 # The tests that start no process (tests/support/process_use.py), with fewer examples of each property.
 quick: setup
-	$(BIN)/pytest --quick -n 2 --dist loadfile
+	$(BIN)/pytest --quick -n $(WORKERS) --dist loadfile
 
 # Name what the machine lacks before minutes are spent.
 machine: setup
@@ -71,14 +73,19 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The client runs on other versions of Python than the service: by the oldest and the newest one's library.
+# The client runs on other versions of Python than the service: by the oldest and the newest one's library. Each mypy
+# takes one core, and has its own cache.
 types: setup
+	@$(MAKE) --no-print-directory --output-sync=target --jobs=$(WORKERS) types-all types-3.10 types-3.14
+
+types-all: setup
 	$(BIN)/mypy
-	$(BIN)/mypy --python-version 3.10 -p dss
-	$(BIN)/mypy --python-version 3.14 -p dss
+
+types-3.10 types-3.14: types-%: setup
+	$(BIN)/mypy --python-version $* -p dss
 
 unit: archives
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 # The client as it is installed from, in build/wheels. Without what an earlier build left, which it would take in.
 wheel: setup
