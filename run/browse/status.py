@@ -29,8 +29,8 @@ from shared.system import Dss
 _READS = "dss.browse_status"
 # Seconds that a page waits for back ends, and for which it keeps what they said.
 _SECONDS, _KEPT_SECONDS = 7.0, 15.0
-# Objects of a kind that are counted for a replica: a read each.
-_MOST_COUNTED = 1000
+# Objects of a kind that are counted for a replica, a read for each thousand.
+_MOST_COUNTED = 100_000
 # Runs that are looked at, and shown; failures that are shown of each catalogue.
 _LOOKED_AT, _SHOWN_RUNS, _SHOWN_FAILURES = 50, 10, 5
 # What operators alone see, in refusals.

@@ -5,7 +5,7 @@ tombstone; the files of a bundle and the contents of a collection are in pages u
 """
 
 from shared.catalog.attempts import JobState, may_begin_again
-from shared.catalog.backlog import BacklogCatalog, Missing, Unpublished
+from shared.catalog.backlog import BacklogCatalog, Measured, Queue, Queued
 from shared.catalog.bindings import Binding, BindingCatalog, CurrentBinding
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
 from shared.catalog.changes import Change, ChangeCatalog
@@ -103,13 +103,16 @@ __all__ = [
     "ManifestJob",
     "ManifestOrder",
     "ManifestPiece",
-    "Missing",
+    "Measured",
     "OwnedCollection",
     "PageProgress",
     "PagedFile",
     "ProgressCatalog",
     "Purge",
     "PurgeCatalog",
+    "PurgeInEffect",
+    "Queue",
+    "Queued",
     "RunCatalog",
     "ScanCatalog",
     "ShardProgress",
@@ -121,7 +124,6 @@ __all__ = [
     "SwitchCatalog",
     "Switches",
     "TombstoneCatalog",
-    "Unpublished",
     "VersionedCatalog",
     "may_begin_again",
 ]

@@ -1,19 +1,41 @@
-"""The backlog: heads of objects that replicas still lack, or whose events are not published there yet."""
+"""The backlog: heads of objects that replicas still lack, or whose events are not published there yet.
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+A replica has two queues of heads, each in order of the heads' `missing_since`:
+
+    missing(aws)      another replica has the object, aws does not
+    unpublished(aws)  aws has the object, and its event is not published there
+
+An index that grows with time takes some 500 writes a second. So the queues are in shards, by the field
+`shard`, and one query has Firestore merge them. `missing` says which replicas have an object, so that a queue
+is an equality for each set of replicas that lack it; a claim is what all of them lack.
+
+Firestore takes long to pass the index entries of heads that have just left a queue. So the sweep remembers
+where each queue begins (`starts`).
+
+A head whose event has become a dead letter moves to other shards: it is counted apart, and queues begin
+behind it.
+"""
+
+import heapq
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import combinations
 from typing import Any, Protocol
 
 from google.api_core.exceptions import NotFound
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.database import Database
+from shared.catalog.database import SHARDS, Database, Step, new_shard
 from shared.identifiers import ObjectName
 
 # Documents that one query of a sweep returns.
 _PAGE = 500
+_QUEUED = tuple(range(SHARDS))
+# Shards of heads whose event has become a dead letter.
+_LEFT_ALONE = tuple(range(SHARDS, 2 * SHARDS))
 
 
 class Heads(Protocol):
@@ -39,26 +61,43 @@ class Heads(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Missing:
-    """An object that some replicas have, and others lack since a moment.
+class Queue:
+    """A replica's queue: what it lacks; or, as an `outbox`, what it has and whose event is not published."""
 
-    `left_alone` has the times until which sweeps leave it alone, by the work that has failed.
+    replica: str
+    outbox: bool = False
+
+    @property
+    def name(self) -> str:
+        """A name for the queue, unique among those of all replicas."""
+        return f"{'unpublished' if self.outbox else 'missing'} {self.replica}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued:
+    """An object of a queue, available on some replicas; or a claim, available on none.
+
+    `since` is when it was claimed. `left_alone` has the times until which sweeps leave it alone, by the work
+    that has failed.
     """
 
     key: str
     available: tuple[str, ...]
-    missing: tuple[str, ...]
     since: datetime
     left_alone: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unpublished:
-    """An object that a replica has, and whose event is not published there."""
+class Measured:
+    """How many objects are in a queue, of how many of them an event is a dead letter, and the oldest's time.
 
-    key: str
-    since: datetime
-    left_alone: Mapping[str, datetime] = field(default_factory=dict)
+    There may be more of both unless it `is_all`.
+    """
+
+    objects: int = 0
+    left_alone: int = 0
+    since: datetime | None = None
+    is_all: bool = True
 
 
 class BacklogCatalog:
@@ -66,6 +105,7 @@ class BacklogCatalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._starts = database.client.collection("sweep_positions").document("starts")
 
     def available(
         self, kinds: Iterable[Heads], names: Collection[ObjectName]
@@ -86,53 +126,139 @@ class BacklogCatalog:
         """Write to the head of an object until when sweeps leave it alone; nothing if it has no head."""
         head = self._database.client.collection(kind.collection).document(name.subject)
         path = self._database.client.field_path("left_alone", work)
+        changes = {path: until, "shard": random.choice(_LEFT_ALONE)}
         with suppress(NotFound):
-            self._database.commit(lambda batch: batch.update(head, {path: until}))
+            self._database.commit(lambda batch: batch.update(head, changes))
 
-    def missing(self, kinds: Iterable[Heads], replica: str, *, before: datetime) -> Iterator[Missing]:
-        """Yield what a replica has lacked since before a moment, the oldest first in each collection.
+    def queued(
+        self, kinds: Iterable[Heads], queue: Queue, *, before: datetime, start: datetime | None = None
+    ) -> Iterator[Queued]:
+        """Yield what is in a queue since before a moment, the oldest first in each collection; a read each.
 
-        Includes claims whose writers were killed; they are available nowhere.
+        Not what came to it before `start`, unless its event has become a dead letter.
         """
         for kind in kinds:
-            query = (
-                self._database.client.collection(kind.collection)
-                .where(filter=FieldFilter("missing", "array_contains", replica))
-                .where(filter=FieldFilter("missing_since", "<", before))
-                .order_by("missing_since")
-            )
-            for snapshot in self._database.every(query, _PAGE):
-                head = snapshot.to_dict()
-                yield Missing(
-                    key=kind.name(head["uuid"], head.get("version")).key,
-                    available=tuple(head["available"]),
-                    missing=tuple(head["missing"]),
-                    since=head["missing_since"],
-                    left_alone=head.get("left_alone", {}),
-                )
-
-    def unpublished(self, kinds: Iterable[Heads], replica: str, *, before: datetime) -> Iterator[Unpublished]:
-        """Yield objects that a replica has, claimed before a moment, whose event is not published there.
-
-        The oldest first in each collection. An object that is still to come to the replica costs a read, too.
-        """
-        for kind in kinds:
-            if not kind.published:
+            if queue.outbox and not kind.published:
                 continue
-            query = (
-                self._database.client.collection(kind.collection)
-                .where(filter=FieldFilter("unpublished", "array_contains", replica))
-                .where(filter=FieldFilter("created", "<", before))
-                .order_by("created")
-            )
-            for snapshot in self._database.every(query, _PAGE):
-                head = snapshot.to_dict()
-                if replica in head["available"]:
-                    yield Unpublished(
-                        key=kind.name(head["uuid"], head.get("version")).key,
-                        since=head["created"],
-                        left_alone=head.get("left_alone", {}),
-                    )
+            pages = [
+                self._database.every(query.where(filter=FieldFilter("missing_since", "<", before)), _PAGE)
+                for query in (*self._queries(kind, queue, start), *self._left_alone(kind, queue))
+            ]
+            for snapshot in heapq.merge(*pages, key=lambda head: head.get("missing_since")):
+                yield _queued(kind, snapshot)
+
+    def claimed(self, kinds: Iterable[Heads], *, after: datetime, before: datetime) -> Iterator[Queued]:
+        """Yield what was claimed between two moments and is available nowhere; a read each.
+
+        These are objects that are being written, or whose writers were killed.
+        """
+        for kind in kinds:
+            for shards in (_QUEUED, _LEFT_ALONE):
+                query = (
+                    self._ordered(kind, shards, sorted(self._database.replicas))
+                    .where(filter=FieldFilter("missing_since", ">=", after))
+                    .where(filter=FieldFilter("missing_since", "<", before))
+                )
+                for snapshot in self._database.every(query, _PAGE):
+                    yield _queued(kind, snapshot)
+
+    def measure(self, kind: Heads, queue: Queue, *, start: datetime | None, most: int) -> Measured:
+        """Count what of a kind is in a queue, up to `most` for each set of replicas that lack it.
+
+        A read for each thousand, and one for the oldest; none for what came to the queue before `start`.
+        """
+        if queue.outbox and not kind.published:
+            return Measured()
+        queued, dead = list(self._queries(kind, queue, start)), list(self._left_alone(kind, queue))
+        counts = [self._database.count(query.limit(most)) for query in (*queued, *dead)]
+        found = [query for query, count in zip((*queued, *dead), counts, strict=True) if count]
+        return Measured(
+            objects=sum(counts),
+            left_alone=sum(counts[len(queued) :]),
+            since=self._first(found),
+            is_all=max(counts) < most,
+        )
+
+    def oldest(self, kind: Heads, queue: Queue, *, start: datetime | None) -> datetime | None:
+        """Return since when the oldest of a kind is in a queue, but for dead letters; a read."""
+        return None if queue.outbox and not kind.published else self._first(self._queries(kind, queue, start))
+
+    def starts(self) -> Mapping[str, datetime]:
+        """Return before which moments there is nothing in queues, by the name of the queue; in one read."""
+        return self._database.get(self._starts).to_dict() or {}
+
+    def set_starts(self, starts: Mapping[str, datetime]) -> None:
+        """Remember the beginnings of queues."""
+        self._database.commit(lambda batch: batch.set(self._starts, dict(starts)))
+
+    def outside(self, kind: Heads) -> Iterator[Any]:
+        """Yield the references of the heads that were made before queues had shards, and are to be queued.
+
+        Reads all heads of the kind.
+        """
+        heads = self._database.client.collection(kind.collection).order_by("__name__")
+        for snapshot in self._database.every(heads.select(["shard", "missing", "unpublished"]), _PAGE):
+            head = snapshot.to_dict()
+            if "shard" not in head and (head.get("missing") or head.get("unpublished")):
+                yield snapshot.reference
+
+    def enqueue(self, reference: Any) -> None:
+        """Put a head into the queues that it belongs to, as a new one: sweeps may have passed its time."""
+
+        def step(snapshot: Any) -> Step | None:
+            if not snapshot.exists or "shard" in snapshot.to_dict():
+                return None
+            return {
+                "missing": sorted(snapshot.get("missing")),
+                "missing_since": self._database.clock.now(),
+                "shard": new_shard(),
+            }, []
+
+        self._database.advance(reference, step)
+
+    def _first(self, queries: Iterable[Any]) -> datetime | None:
+        found = (snapshot for query in queries for snapshot in self._database.query(query.limit(1)))
+        return min((snapshot.get("missing_since") for snapshot in found), default=None)
+
+    def _queries(self, kind: Heads, queue: Queue, start: datetime | None) -> Iterator[Any]:
+        for query in self._all(kind, queue, _QUEUED):
+            yield query.where(filter=FieldFilter("missing_since", ">=", start)) if start else query
+
+    def _left_alone(self, kind: Heads, queue: Queue) -> Iterator[Any]:
+        return self._all(kind, queue, _LEFT_ALONE)
+
+    def _all(self, kind: Heads, queue: Queue, shards: Sequence[int]) -> Iterator[Any]:
+        """Yield a query for each set of replicas by which a head is in the queue."""
+        for lacking in _lacking(self._database.replicas, queue):
+            query = self._ordered(kind, shards, lacking)
+            if queue.outbox:
+                query = query.where(filter=FieldFilter("unpublished", "array_contains", queue.replica))
+            yield query
+
+    def _ordered(self, kind: Heads, shards: Sequence[int], lacking: Sequence[str]) -> Any:
+        return (
+            self._database.client.collection(kind.collection)
+            .where(filter=FieldFilter("shard", "in", list(shards)))
+            .where(filter=FieldFilter("missing", "==", list(lacking)))
+            .order_by("missing_since")
+        )
+
+
+def _lacking(replicas: Sequence[str], queue: Queue) -> list[list[str]]:
+    """Return the sets of replicas, sorted, that may lack what is in a queue: never all of them."""
+    names = sorted(replicas)
+    sets = [list(some) for count in range(len(names)) for some in combinations(names, count)]
+    return [some for some in sets if (queue.replica in some) != queue.outbox]
+
+
+def _queued(kind: Heads, snapshot: Any) -> Queued:
+    head = snapshot.to_dict()
+    return Queued(
+        key=kind.name(head["uuid"], head.get("version")).key,
+        available=tuple(head["available"]),
+        since=head["missing_since"],
+        left_alone=head.get("left_alone", {}),
+    )
 
 
 def _held(head: Mapping[str, Any]) -> frozenset[str]:

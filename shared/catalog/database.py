@@ -1,8 +1,9 @@
 """Firestore as the catalog uses it: one client, one mapping of its errors, and the fields of all heads.
 
 A head's `available` lists the replicas on which reads see it. `missing` lists those that it has not reached
-yet, and `missing_since` is when it was created. Both exist from its creation on, so that the sweep finds what
-a killed process left half-done.
+yet, sorted, and `missing_since` is when it was created, or given back after a purge. Both exist from its
+creation on, so that the sweep finds what a killed process left half-done (shared/catalog/backlog.py).
+`shard` is a small number by chance, which the indexes of the sweep begin with.
 """
 
 import random
@@ -38,6 +39,10 @@ _CONTENDED = retry.Retry(
 # A write adds itself to a batch. A step is the changes of a document, and further writes of the same commit.
 Write = Callable[[Any], None]
 Step = tuple[dict[str, Any], Sequence[Write]]
+# Shards of the indexes that are ordered by time. Firestore: 500 writes a second to a range of an index that
+# grows with time (https://cloud.google.com/firestore/docs/solutions/shard-timestamp): so 8,000 to these. A
+# query compares with 30 values at most.
+SHARDS = 16
 # How often `advance` re-reads a document that others have changed, and the first pause before it does.
 _ADVANCES = 60
 _ADVANCE_SECONDS = 0.02
@@ -68,9 +73,10 @@ class Database:
         now = self.clock.now()
         return {
             "available": [],
-            "missing": list(self._replicas),
+            "missing": sorted(self._replicas),
             "missing_since": now,
             "created": now,
+            "shard": new_shard(),
             **kept_trace(),
         }
 
@@ -141,7 +147,7 @@ class Database:
         return sorted(found.values(), key=lambda snapshot: snapshot.get(by))[:count]
 
     def count(self, query: Any) -> int:
-        """Return how many documents a query finds; one read per thousand."""
+        """Return how many documents a query finds, up to its limit; one read per thousand."""
         with translated():
             [[result]] = query.count().get(timeout=_TIMEOUT_SECONDS)
         return int(result.value)
@@ -185,12 +191,21 @@ class Database:
             if next_step is None:
                 return
             changes, writes = next_step
-            try:
-                self.commit(_write_if_unchanged(reference, snapshot, changes), *writes)
+            if self.change(reference, snapshot if snapshot.exists else None, changes, *writes):
                 return
-            except NameTaken:
-                self.clock.sleep(random.uniform(0, min(attempt + 1, 10) * _ADVANCE_SECONDS))
+            self.clock.sleep(random.uniform(0, min(attempt + 1, 10) * _ADVANCE_SECONDS))
         raise Unavailable(f"{reference.path}: others changed it {_ADVANCES} times meanwhile")
+
+    def change(self, reference: Any, snapshot: Any, changes: dict[str, Any], *writes: Write) -> bool:
+        """Commit changes of a document, and further writes, if it is as it was read; return whether it was.
+
+        `snapshot` is None if it did not exist. Also returns False if one of the writes has failed.
+        """
+        try:
+            self.commit(_write_if_unchanged(reference, snapshot, changes), *writes)
+        except NameTaken:
+            return False
+        return True
 
     def transact(self, work: Callable[[Any], None]) -> None:
         """Run `work` in a transaction, and again if others changed what it read.
@@ -224,6 +239,11 @@ class Database:
             return self._threads
 
 
+def new_shard() -> int:
+    """Return the shard of a new head."""
+    return random.randrange(SHARDS)
+
+
 def available_on(*replicas: str) -> FieldFilter:
     """Return the condition that reads see a head on one of some replicas."""
     if len(replicas) == 1:
@@ -242,7 +262,7 @@ def create_document(reference: Any, document: Mapping[str, Any]) -> Write:
 
 
 def _write_if_unchanged(reference: Any, snapshot: Any, changes: dict[str, Any]) -> Write:
-    if not snapshot.exists:
+    if snapshot is None:
         return lambda batch: batch.create(reference, changes)
     unchanged = LastUpdateOption(snapshot.update_time)
     return lambda batch: batch.update(reference, changes, option=unchanged)

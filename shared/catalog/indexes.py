@@ -69,9 +69,12 @@ COMPOSITE_INDEXES = (
             ("uuid", "ASCENDING"),
         ),
     ),
-    # What a replica has been missing for long.
+    # What some replicas have, and others lack: `missing` is compared as a whole.
     *(
-        Index(collection, (("missing", "CONTAINS"), ("missing_since", "ASCENDING")))
+        Index(
+            collection,
+            (("shard", "ASCENDING"), ("missing", "ASCENDING"), ("missing_since", "ASCENDING")),
+        )
         for collection in (
             *("files", "bundles", "collections"),
             *("bundle_tombstones", "collection_tombstones", "access", "groups", "purges"),
@@ -83,7 +86,13 @@ COMPOSITE_INDEXES = (
     Index("deliveries", (("subscription", "ASCENDING"), ("created", "DESCENDING"))),
     # The outbox: events that are not published on a replica yet.
     *(
-        Index(collection, (("unpublished", "CONTAINS"), ("created", "ASCENDING")))
+        Index(
+            collection,
+            (
+                *(("shard", "ASCENDING"), ("missing", "ASCENDING")),
+                *(("unpublished", "CONTAINS"), ("missing_since", "ASCENDING")),
+            ),
+        )
         for collection in ("bundles", "bundle_tombstones")
     ),
     # The events of a replica, in order of time.
@@ -99,7 +108,7 @@ COMPOSITE_INDEXES = (
 
 # Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
 # versions and times have no index of their own. No query uses the other fields; writes cost less without.
-_GROWING = ("version", "created", "missing_since", "trace")
+_GROWING = ("version", "created", "missing_since", "trace", "shard")
 _NEVER_QUERIED = {
     "files": (
         *("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing", "left_alone"),

@@ -15,7 +15,7 @@ from google.cloud.firestore import FieldFilter
 
 from shared.catalog.bindings import ALL_VERSIONS, MOST_PURGES, BindingCatalog, PurgeInEffect
 from shared.catalog.collections import number_of
-from shared.catalog.database import Database, NameTaken, Step, create_document
+from shared.catalog.database import Database, NameTaken, Step, create_document, new_shard
 from shared.errors import Conflict, IllegalArguments
 from shared.identifiers import Fqid, event_ids
 
@@ -160,10 +160,24 @@ class PurgeCatalog:
         if bool(head.get("purged")) == purged:
             return {}
         if purged:
-            return {"purged": True, "withheld": head["available"], "available": [], "missing": []}
+            return {
+                "purged": True,
+                "withheld": head["available"],
+                "available": [],
+                "missing": [],
+                # Sweeps look into no such shard, whatever is not published yet.
+                "shard": None,
+            }
         back = head["withheld"]
-        missing = [name for name in self._database.replicas if name not in back]
-        return {"purged": False, "withheld": [], "available": back, "missing": missing}
+        return {
+            "purged": False,
+            "withheld": [],
+            "available": back,
+            "missing": sorted(name for name in self._database.replicas if name not in back),
+            # Sweeps may have passed the time at which it was created.
+            "missing_since": self._database.clock.now(),
+            "shard": new_shard(),
+        }
 
     def withhold_events(self, uuid: str, versions: Collection[str]) -> None:
         """Take events of these versions out of the log that were recorded while a purge took effect.

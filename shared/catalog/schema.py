@@ -2,4 +2,4 @@
 
 # To change a form so that the releases before must not write any more, add one, and a migration to
 # shared/maintenance/migrations.py. A new optional field needs neither.
-SCHEMA = 1
+SCHEMA = 2

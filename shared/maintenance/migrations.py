@@ -9,8 +9,10 @@ that `migrate` goes on with.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from shared.errors import IllegalArguments
+from shared.kinds import KINDS
 from shared.switches import outdated
 from shared.system import Dss
 
@@ -40,6 +42,16 @@ def _nothing(_: Dss) -> Iterator[int]:
     return iter(())
 
 
+def _unqueued(dss: Dss) -> Iterator[Any]:
+    return (head for kind in KINDS.values() for head in dss.catalog.backlog.outside(kind))
+
+
+def _enqueue(dss: Dss) -> Iterator[int]:
+    for head in _unqueued(dss):
+        dss.catalog.backlog.enqueue(head)
+        yield 1
+
+
 # In order, one for each version.
 MIGRATIONS: Sequence[Migration] = (
     Migration(
@@ -47,6 +59,13 @@ MIGRATIONS: Sequence[Migration] = (
         summary="record the version; documents stay as they are",
         pending=_none,
         apply=_nothing,
+    ),
+    # Until it is done, sweeps do not find the heads that releases before have left: their events may be lost.
+    Migration(
+        number=2,
+        summary="put heads that replicas lack, or have not published, into queues of shards",
+        pending=lambda dss: sum(1 for _ in _unqueued(dss)),
+        apply=_enqueue,
     ),
 )
 

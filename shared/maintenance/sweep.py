@@ -1,20 +1,22 @@
 """The sweep: publish object events again for what a replica has lacked, or not published, too long."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
+from typing import Any
 
-from shared.catalog import Missing, Unpublished
+from shared.catalog import Measured, Queue, Queued
 from shared.clock import Deadline
 from shared.errors import NotYetThere, ObjectNotFound
 from shared.events.journal import uncompacted
 from shared.identifiers import moment_of, parse_key
-from shared.kinds import KINDS, find_kind
+from shared.kinds import KINDS, ObjectKind, find_kind
 from shared.messages import OBJECT_EVENTS, ObjectEvent
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.system import Dss
 
@@ -22,6 +24,13 @@ from shared.system import Dss
 _SECONDS = 240
 _AT_ONCE = 32
 _BATCH = 1000
+# How far before its oldest object, or before what is not overdue, a queue is taken to begin: a head that is
+# written now may have the time of a clock that is behind, or of a commit that was retried.
+_MARGIN = timedelta(minutes=10)
+# Objects that are counted of a kind and queue; a read for each thousand.
+_MOST_COUNTED = 1_000_000
+# Counts at once.
+_COUNTS = 8
 # For how long sweeps look for the object of a claim that is available nowhere: if a killed writer has written
 # one, it is there from then on. Later it is the audit that finds it.
 _CLAIMED_FOR = timedelta(days=1)
@@ -36,8 +45,8 @@ REPLICATION = "sync"
 class Backlog:
     """How far a replica is behind; `oldest_seconds` is the age of the oldest object.
 
-    `left_alone` counts those that sweeps leave alone, as their event has become a dead letter. There may be
-    more of both unless it `is_all`.
+    `left_alone` counts those of which an event has become a dead letter. There may be more of both unless it
+    `is_all`.
     """
 
     replica: str
@@ -58,7 +67,7 @@ def sweep(dss: Dss, *, older_than: timedelta) -> int:
     # An object that several replicas lack is one event.
     published: set[ObjectEvent] = set()
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for batch in _batches(_overdue(dss, older_than)):
+        for batch in _batches(_overdue(dss, dss.clock.now() - older_than)):
             events = set(batch) - published
             list(threads.map(partial(_publish, dss), events))
             published.update(events)
@@ -67,20 +76,43 @@ def sweep(dss: Dss, *, older_than: timedelta) -> int:
     return len(published)
 
 
-def _overdue(dss: Dss, older_than: timedelta) -> Iterator[ObjectEvent]:
-    before = dss.clock.now() - older_than
+def _overdue(dss: Dss, before: datetime) -> Iterator[ObjectEvent]:
+    starts = _move_on(dss, before)
     for replica in dss.replicas:
-        for missing in dss.catalog.backlog.missing(KINDS.values(), replica.name, before=before):
-            if _is_left_alone(dss, missing.left_alone, REPLICATION):
-                continue
-            source = next(filter(None, map(dss.replicas.find, missing.available)), None)
-            if not missing.available and missing.since > before - _CLAIMED_FOR:
-                source = _holder(dss, missing.key)
-            if source:
-                yield ObjectEvent(replica=source.name, bucket=source.bucket, key=missing.key)
-        for unpublished in dss.catalog.backlog.unpublished(KINDS.values(), replica.name, before=before):
-            if not _is_left_alone(dss, unpublished.left_alone, publication_on(replica.name)):
-                yield ObjectEvent(replica=replica.name, bucket=replica.bucket, key=unpublished.key)
+        for queue in _queues(replica):
+            found = dss.catalog.backlog.queued(KINDS.values(), queue, before=before, start=starts[queue.name])
+            for item in found:
+                source = replica if queue.outbox else _source(dss, item)
+                if source and not _is_left_alone(dss, item.left_alone, _work_of(queue)):
+                    yield ObjectEvent(replica=source.name, bucket=source.bucket, key=item.key)
+    for claim in dss.catalog.backlog.claimed(KINDS.values(), after=before - _CLAIMED_FOR, before=before):
+        if not _is_left_alone(dss, claim.left_alone, REPLICATION) and (holder := _holder(dss, claim.key)):
+            yield ObjectEvent(replica=holder.name, bucket=holder.bucket, key=claim.key)
+
+
+def _move_on(dss: Dss, before: datetime) -> Mapping[str, datetime]:
+    """Have queues begin a little before their oldest object, or before what is not overdue; return where."""
+    backlog = dss.catalog.backlog
+    known, moved = backlog.starts(), {}
+    for queue in (queue for replica in dss.replicas for queue in _queues(replica)):
+        start = known.get(queue.name)
+        found = [backlog.oldest(kind, queue, start=start) for kind in KINDS.values()]
+        moved[queue.name] = min([before, *filter(None, found)]) - _MARGIN
+    backlog.set_starts(moved)
+    return moved
+
+
+def _queues(replica: Replica) -> tuple[Queue, Queue]:
+    return Queue(replica=replica.name), Queue(replica=replica.name, outbox=True)
+
+
+def _work_of(queue: Queue) -> str:
+    """Return the name of the work that takes an object from a queue."""
+    return publication_on(queue.replica) if queue.outbox else REPLICATION
+
+
+def _source(dss: Dss, item: Queued) -> Replica | None:
+    return next(filter(None, map(dss.replicas.find, item.available)), None)
 
 
 def _is_left_alone(dss: Dss, left_alone: Mapping[str, datetime], work: str) -> bool:
@@ -123,61 +155,48 @@ def _publish(dss: Dss, event: ObjectEvent) -> None:
     dss.publisher.publish(OBJECT_EVENTS, event.attributes)
 
 
-def backlogs(dss: Dss, *, most: int | None = None) -> Iterator[Backlog]:
-    """Yield each replica's backlog: objects that it lacks and others have. One read for each of them.
+def backlogs(dss: Dss, *, most: int = _MOST_COUNTED) -> Iterator[Backlog]:
+    """Yield each replica's backlog: objects that it lacks and others have. Reads none of them but the oldest.
 
-    With `most`, so many objects of a kind are looked at, those that wait longest.
+    Up to `most` objects of a kind are counted, a read for each thousand.
     """
     for replica in dss.replicas:
-        yield _backlog(dss, dss.catalog.backlog.missing, replica, REPLICATION, most)
+        yield _backlog(dss, _queues(replica)[0], most)
 
 
-def unpublished(dss: Dss, *, most: int | None = None) -> Iterator[Backlog]:
+def unpublished(dss: Dss, *, most: int = _MOST_COUNTED) -> Iterator[Backlog]:
     """Yield the backlog of each replica's unpublished events, from manifests and tombstones of bundles.
 
-    Their age counts from when they were claimed on any replica. One read for each, and for each that is still
-    to come to the replica. `most` is as in `backlogs`.
+    Their age counts from when they were claimed on any replica. Costs and `most` are those of `backlogs`.
     """
     for replica in dss.replicas:
-        yield _backlog(dss, dss.catalog.backlog.unpublished, replica, publication_on(replica.name), most)
+        yield _backlog(dss, _queues(replica)[1], most)
 
 
 def unjournalled(dss: Dss) -> Iterator[Backlog]:
     """Yield the events of each replica that are in no journal of many. Costs what `uncompacted` does."""
     for replica in dss.replicas:
         count, oldest = uncompacted(dss, replica.name)
-        age = _age(dss, [moment_of(oldest)] if oldest else [])
+        age = _age(dss, moment_of(oldest) if oldest else None)
         yield Backlog(replica=replica.name, objects=count, oldest_seconds=age)
 
 
-def _backlog(
-    dss: Dss,
-    find: Callable[..., Iterator[Missing | Unpublished]],
-    replica: Replica,
-    work: str,
-    most: int | None,
-) -> Backlog:
-    since: list[datetime] = []
-    left_alone, is_all = 0, True
-    for kind in KINDS.values():
-        looked_at = 0
-        for item in islice(find((kind,), replica.name, before=dss.clock.now()), most):
-            looked_at += 1
-            # What is available nowhere is a claim whose writer was killed.
-            if isinstance(item, Unpublished) or item.available:
-                since.append(item.since)
-                left_alone += _is_left_alone(dss, item.left_alone, work)
-        is_all &= looked_at != most
+def _backlog(dss: Dss, queue: Queue, most: int) -> Backlog:
+    start = dss.catalog.backlog.starts().get(queue.name)
+
+    def measure(kind: ObjectKind[Any]) -> Measured:
+        return dss.catalog.backlog.measure(kind, queue, start=start, most=most)
+
+    found = list(map_in_threads(measure, KINDS.values(), threads=_COUNTS))
     return Backlog(
-        replica=replica.name,
-        objects=len(since),
-        oldest_seconds=_age(dss, since),
-        left_alone=left_alone,
-        is_all=is_all,
+        replica=queue.replica,
+        objects=sum(one.objects for one in found),
+        oldest_seconds=_age(dss, min((one.since for one in found if one.since), default=None)),
+        left_alone=sum(one.left_alone for one in found),
+        is_all=all(one.is_all for one in found),
     )
 
 
-def _age(dss: Dss, since: Sequence[datetime]) -> float:
+def _age(dss: Dss, since: datetime | None) -> float:
     # A moment may be in the future if the clock of the process that claimed the object is ahead.
-    age = max((dss.clock.now() - min(since)).total_seconds(), 0.0) if since else 0.0
-    return round(age, 1)
+    return round(max((dss.clock.now() - since).total_seconds(), 0.0), 1) if since else 0.0

@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 
+from shared.catalog import Queue
 from shared.clock import SystemClock
 from shared.errors import NotProven
 from shared.faults import FAULT_POINTS, FaultPoints
@@ -141,16 +142,25 @@ class FileTombstoneKind(TombstoneKind[FileTombstone]):
 class Backlog:
     """A backlog that lacks everything that its kinds know and not every replica has."""
 
-    def missing(self, kinds: Any, replica: str, *, before: datetime) -> Iterator[Any]:
-        for kind in kinds:
+    def queued(self, kinds: Any, queue: Queue, *, before: datetime, start: datetime) -> Iterator[Any]:
+        for kind in () if queue.outbox else kinds:
             for record in getattr(kind, "records", {}).values():
-                if replica not in record.available:
+                if queue.replica not in record.available:
                     yield SimpleNamespace(
                         key=record.name.key, available=tuple(record.available), since=before, left_alone={}
                     )
 
-    def unpublished(self, kinds: Any, replica: str, *, before: datetime) -> Iterator[Any]:
+    def claimed(self, kinds: Any, *, after: datetime, before: datetime) -> Iterator[Any]:
         return iter(())
+
+    def starts(self) -> dict[str, datetime]:
+        return {}
+
+    def set_starts(self, starts: dict[str, datetime]) -> None:
+        pass
+
+    def oldest(self, kind: Any, queue: Queue, *, start: datetime | None) -> None:
+        return None
 
 
 @dataclass

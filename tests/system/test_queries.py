@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from shared.catalog import Catalog, Database, Event
+from shared.catalog import Catalog, Database, Event, Queue
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, version_of
@@ -126,14 +126,15 @@ def _every_list(api: Api, replica: str, uuid: str) -> list[object]:
 def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
     clock = SystemClock()
     catalog = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=clock))
+    past = {"start": clock.now() - timedelta(days=2), "before": clock.now() - timedelta(days=1)}
+    assert not list(catalog.backlog.claimed(KINDS.values(), after=past["start"], before=past["before"]))
     for replica in REPLICAS:
         # So long ago that nothing is found: what was asked is the same.
-        assert not list(
-            catalog.backlog.missing(KINDS.values(), replica, before=clock.now() - timedelta(days=1))
-        )
-        assert not list(
-            catalog.backlog.unpublished(KINDS.values(), replica, before=clock.now() - timedelta(days=1))
-        )
+        for queue in (Queue(replica=replica), Queue(replica=replica, outbox=True)):
+            assert not list(catalog.backlog.queued(KINDS.values(), queue, **past))
+            for kind in KINDS.values():
+                catalog.backlog.measure(kind, queue, start=past["start"], most=1)
+                catalog.backlog.oldest(kind, queue, start=past["start"])
         assert not list(catalog.events.since(replica, stop=version_of(clock.now() - timedelta(days=1))))
         assert not list(catalog.bundles.hidden_by(new_uuid()))
     catalog.jobs.abandoned()

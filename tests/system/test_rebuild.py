@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 
 from shared.bindings import change_binding
+from shared.catalog import Queue
 from shared.events.journal import compact
 from shared.groups import groups_of
 from shared.jobs.purge_undo import restore_purged
@@ -156,9 +157,8 @@ def _line(system: ManualSystem, replica: str) -> list[JournalEvent]:
 
 def _publish_unpublished(system: ManualSystem, replica: str) -> list[BundleEvent]:
     """Sweep and index as if everything had waited too long; return the events that are published."""
-    unpublished = system.dss.catalog.backlog.unpublished(
-        KINDS.values(), replica, before=system.dss.clock.now()
-    )
+    outbox = Queue(replica=replica, outbox=True)
+    unpublished = system.dss.catalog.backlog.queued(KINDS.values(), outbox, before=system.dss.clock.now())
     return system.publish_event(replica, *(one.key for one in unpublished))
 
 
