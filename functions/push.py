@@ -1,10 +1,13 @@
 """Push requests of Pub/Sub: process a message, and answer so that Pub/Sub acknowledges or retries it.
 
-2xx acknowledges a message; any other answer makes Pub/Sub retry it, with growing delays. A message whose last
-attempt fails goes to the topic `dead-letters`, with the reason, and is acknowledged. The last attempt is the
-one of number DSS_DELIVERY_ATTEMPTS, or, if `subscriptions.json` has `give_up_after_seconds`, the first one so
-many seconds after the message was published. An attempt counts from its start: a message that kills the
-function each time becomes a dead letter, too.
+2xx acknowledges a message; any other answer makes Pub/Sub retry it, with growing delays. The first attempt
+that begins so many seconds after the message was published (`give_up_after_seconds` in `subscriptions.json`),
+or after an operator has started a stopped system, is the last one. If it fails, the message goes to the topic
+`dead-letters`, with the reason, and is acknowledged. So does a message whose last attempt has killed the
+function: a document says that it began (shared/catalog/last_attempts.py).
+
+Attempts are not counted: Pub/Sub counts what it pushes in vain while all instances are busy, and a message
+may have to wait for others.
 """
 
 import base64
@@ -21,7 +24,7 @@ import structlog
 from flask import Request
 
 from functions.runtime import traced
-from shared.errors import DssError, IllegalArguments, NotYetThere, Stopped
+from shared.errors import DssError, IllegalArguments, NotYetThere, Stopped, Unavailable
 from shared.messages import DEAD_LETTERS
 from shared.system import Dss
 from shared.tracing import TRACEPARENT
@@ -30,26 +33,28 @@ _log = structlog.get_logger()
 
 Answer = tuple[str, int]
 
-# How long messages of a subscription are retried, if not by a number of attempts. Terraform and the local
-# stack read the same file.
-_GIVE_UP_AFTER = {
+# How long messages of a subscription are retried. Terraform and the local stack read the same file.
+GIVE_UP_AFTER = {
     row["name"]: timedelta(seconds=row["give_up_after_seconds"])
     for row in json.loads(Path(__file__).with_name("subscriptions.json").read_text())
-    if "give_up_after_seconds" in row
 }
+# For a consumer that is not in the file.
+_DEFAULT_GIVE_UP_AFTER = timedelta(days=1)
+# Pub/Sub: an attempt that has not been answered for 600 s is over. If the last one began so long ago, it has
+# killed the function, or was not answered in time.
+_LONGEST_ATTEMPT = timedelta(seconds=600)
 # Pub/Sub: a value of an attribute is at most 1,024 bytes.
 _MAX_ATTRIBUTE_BYTES = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A message of Pub/Sub; `attempt` counts from 1, and is 1 if Pub/Sub does not count."""
+    """A message of Pub/Sub."""
 
     id: str
     subscription: str
     attributes: Mapping[str, str]
     data: bytes
-    attempt: int
     published: datetime
 
     @classmethod
@@ -65,16 +70,16 @@ class Message:
                 subscription=body.get("subscription", "").rpartition("/")[2].removeprefix(prefix),
                 attributes=dict(message.get("attributes") or {}),
                 data=base64.b64decode(message.get("data") or "", validate=True),
-                attempt=int(body.get("deliveryAttempt", 1)),
                 published=_moment(message.get("publishTime")),
             )
-        except (TypeError, KeyError, AttributeError, ValueError, OverflowError, binascii.Error) as error:
+        except (TypeError, KeyError, AttributeError, ValueError, binascii.Error) as error:
             raise IllegalArguments("this is not a push request of Pub/Sub") from error
 
 
 def _moment(text: str | None) -> datetime:
     # RFC 3339. Pub/Sub may send nanoseconds, of which Python ignores the last three digits.
-    return datetime.fromisoformat(text) if text else datetime.now(UTC)
+    moment = datetime.fromisoformat(text) if text else datetime.now(UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class PushHandler(ABC):
@@ -112,7 +117,7 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
         # It stays in its queue, and is no dead letter: attempts made meanwhile are none.
         return error.title, 503
     with (
-        structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt),
+        structlog.contextvars.bound_contextvars(event_id=message.id),
         traced(
             dss,
             request,
@@ -121,39 +126,46 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
             adopts=handler.traced_by_object,
         ) as work,
     ):
-        work.note(event_id=message.id, attempt=message.attempt)
-        if _is_exhausted(dss, message):
-            return _dead_letter(dss, message, _KILLED, handler, None)
+        work.note(event_id=message.id)
+        is_last = _is_past_its_time(dss, message)
+        if is_last and (answer := _after_last_attempt(dss, message, handler)):
+            return answer
         try:
             handler.process(message)
         except Exception as error:  # noqa: BLE001 # any error may be gone at the next attempt
             work.fail(type(error).__name__)
-            return _failed(dss, message, error, handler)
+            reason = error.title if isinstance(error, DssError) else f"{type(error).__name__}: {error}"
+            return _dead_letter(dss, message, reason, handler, error) if is_last else _again(error, reason)
     return "", 204
 
 
-def _failed(dss: Dss, message: Message, error: Exception, handler: PushHandler) -> Answer:
-    reason = error.title if isinstance(error, DssError) else f"{type(error).__name__}: {error}"
-    if _has_attempts_left(dss, message):
-        # NotYetThere is no failure: the message has come before the objects that it depends on.
-        level = _log.info if isinstance(error, NotYetThere) else _log.warning
-        level("to be tried again", reason=reason, exc_info=None if isinstance(error, DssError) else error)
-        return reason, 503
-    return _dead_letter(dss, message, reason, handler, error)
+def _again(error: Exception, reason: str) -> Answer:
+    # NotYetThere is no failure: the message has come before the objects that it depends on.
+    level = _log.info if isinstance(error, NotYetThere) else _log.warning
+    level("to be tried again", reason=reason, exc_info=None if isinstance(error, DssError) else error)
+    return reason, 503
 
 
-_KILLED = "the function was killed at each attempt, or did not answer in time"
+_KILLED = "the function was killed at its last attempt, or did not answer in time"
 
 
-def _is_exhausted(dss: Dss, message: Message) -> bool:
-    """Return whether the last attempt has ended without an answer; otherwise there would be no other."""
-    return message.subscription not in _GIVE_UP_AFTER and message.attempt > dss.settings.delivery_attempts
+def _is_past_its_time(dss: Dss, message: Message) -> bool:
+    # While the system was stopped, nobody could try.
+    since = max(filter(None, (message.published, dss.switches.current().started)))
+    return dss.clock.now() >= since + GIVE_UP_AFTER.get(message.subscription, _DEFAULT_GIVE_UP_AFTER)
 
 
-def _has_attempts_left(dss: Dss, message: Message) -> bool:
-    if message.subscription in _GIVE_UP_AFTER:
-        return dss.clock.now() < message.published + _GIVE_UP_AFTER[message.subscription]
-    return message.attempt < dss.settings.delivery_attempts
+def _after_last_attempt(dss: Dss, message: Message, handler: PushHandler) -> Answer | None:
+    """Note that the last attempt begins, and return None; or the answer if it has begun before."""
+    try:
+        began = dss.catalog.last_attempts.begin(message.subscription, message.id)
+    except Unavailable as error:
+        return error.title, 503
+    if began is None:
+        return None
+    if dss.clock.now() < began + _LONGEST_ATTEMPT:
+        return "its last attempt may be under way", 503
+    return _dead_letter(dss, message, _KILLED, handler, None)
 
 
 def _dead_letter(
@@ -166,7 +178,7 @@ def _dead_letter(
             **message.attributes,
             "deadSubscription": message.subscription,
             "deadReason": _cut(reason),
-            "deadAttempts": str(message.attempt),
+            "deadPublished": message.published.isoformat(),
         },
         message.data,
     )

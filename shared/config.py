@@ -202,9 +202,6 @@ class Settings:
         "or are answered by 503.",
         default=1024 * 1024 * 1024,
     )
-    delivery_attempts: int = _setting(
-        "DSS_DELIVERY_ATTEMPTS", "Attempts to handle a message before it becomes a dead letter.", default=30
-    )
     sweep_seconds: int = _setting(
         "DSS_SWEEP_SECONDS",
         "Age in seconds at which the sweep republishes the event of an object that a replica still lacks.",

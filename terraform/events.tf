@@ -74,9 +74,9 @@ resource "google_pubsub_subscription" "push" {
   name                 = "${local.pubsub_prefix}${each.key}"
   topic                = google_pubsub_topic.dss[each.value.topic].id
   ack_deadline_seconds = each.value.ack_deadline_seconds
-  # Pub/Sub: 31 days at most. What is given up by its age stays three days longer than that: should the function not
-  # answer at all for so long, an alert comes before anything is lost.
-  message_retention_duration = "${max(7 * 24 * 60 * 60, try(each.value.give_up_after_seconds, 0) + 3 * 24 * 60 * 60)}s"
+  # Pub/Sub: 31 days at most. A message stays three days longer than it is tried: should the function not answer at
+  # all for so long, an alert comes before anything is lost.
+  message_retention_duration = "${max(7 * 24 * 60 * 60, each.value.give_up_after_seconds + 3 * 24 * 60 * 60)}s"
   labels                     = local.labels
 
   push_config {
@@ -93,17 +93,9 @@ resource "google_pubsub_subscription" "push" {
     maximum_backoff = "${each.value.maximum_backoff_seconds}s"
   }
 
-  # functions/push.py makes dead letters itself, with their reasons, after DSS_DELIVERY_ATTEMPTS; what never reaches
-  # it ends here, after about 15 hours. With this policy a push also has the number of its attempt: push.py
-  # counts by that, and would try for ever without.
-  # Not for what is given up by its age: a hundred attempts are the most that Pub/Sub knows, and take 17 hours.
-  dynamic "dead_letter_policy" {
-    for_each = try(each.value.give_up_after_seconds, null) == null ? [1] : []
-    content {
-      dead_letter_topic     = google_pubsub_topic.dss[local.dead_letters].id
-      max_delivery_attempts = 100
-    }
-  }
+  # Without dead_letter_policy: functions/push.py makes dead letters itself, with their reasons, by the age of a
+  # message. Pub/Sub would count pushes that no instance has room for (429): in a backlog of some hours it would give
+  # up what was never tried. https://cloud.google.com/pubsub/docs/handling-failures
 
   # Never: Pub/Sub deletes a subscription that nothing was sent to for a month.
   expiration_policy {
@@ -137,19 +129,4 @@ resource "google_pubsub_subscription" "dead_letters" {
   expiration_policy {
     ttl = ""
   }
-}
-
-# Pub/Sub moves a message as any publisher and subscriber would.
-resource "google_pubsub_topic_iam_member" "pubsub_dead_letters" {
-  topic  = google_pubsub_topic.dss[local.dead_letters].name
-  role   = "roles/pubsub.publisher"
-  member = local.pubsub_agent
-}
-
-resource "google_pubsub_subscription_iam_member" "pubsub_dead_letters" {
-  for_each = google_pubsub_subscription.push
-
-  subscription = each.value.name
-  role         = "roles/pubsub.subscriber"
-  member       = local.pubsub_agent
 }

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 import functions.runtime
 from run.api import app, contract, limits
+from shared.catalog import Switches
 from shared.messages import DEAD_LETTERS, BundleEvent
 from shared.tracing import Tracer
 from tests.run.api.test_errors import Broken, broken_application
@@ -88,21 +89,25 @@ class Consumer:
     @property
     def system(self) -> Any:
         """What the function is handed."""
-        settings = SimpleNamespace(delivery_attempts=3, project="p", pubsub_prefix="")
         return SimpleNamespace(
-            settings=settings,
+            settings=SimpleNamespace(project="p", pubsub_prefix=""),
+            catalog=SimpleNamespace(last_attempts=SimpleNamespace(begin=lambda *_: None)),
             publisher=self.publisher,
             clock=SimpleNamespace(now=lambda: NOW),
-            switches=SimpleNamespace(check_running=lambda: None),
+            switches=SimpleNamespace(check_running=lambda: None, current=Switches),
             tracer=Tracer(),
         )
 
-    def push(self, attributes: dict[str, str], attempt: int = 1) -> int:
-        """Return the status of the answer to a push."""
+    def push(self, attributes: dict[str, str], age: timedelta = timedelta(0)) -> int:
+        """Return the status of the answer to a push of a message of that age."""
         body = {
-            "message": {"attributes": attributes, "data": base64.b64encode(b"").decode(), "messageId": "7"},
+            "message": {
+                "attributes": attributes,
+                "data": base64.b64encode(b"").decode(),
+                "messageId": "7",
+                "publishTime": (NOW - age).isoformat(),
+            },
             "subscription": f"projects/p/subscriptions/{self.subscription['name']}",
-            "deliveryAttempt": attempt,
         }
         status: int = self._client.post("/", json=body).status_code
         return status
@@ -128,7 +133,8 @@ def test_what_a_consumer_cannot_do_comes_again_and_is_a_dead_letter_at_last(cons
     assert consumer.push({"replica": "gcp"}) == 503
     assert consumer.publisher.messages == []
 
-    assert consumer.push({"replica": "gcp"}, attempt=3) == 200
+    tried_for = timedelta(seconds=consumer.subscription["give_up_after_seconds"])
+    assert consumer.push({"replica": "gcp"}, age=tried_for) == 200
     [(topic, attributes)] = consumer.publisher.messages
     assert (topic, attributes["deadSubscription"]) == (DEAD_LETTERS, consumer.subscription["name"])
 

@@ -114,7 +114,7 @@ class Pusher:
         try:
             message_id = received.message.message_id
             attempt = self._attempts[message_id] = self._attempts.get(message_id, 0) + 1
-            if self._push(received.message, attempt):
+            if self._push(received.message):
                 self._client.acknowledge(subscription=self._path, ack_ids=[received.ack_id])
                 self._attempts.pop(message_id, None)
             else:
@@ -126,7 +126,7 @@ class Pusher:
         finally:
             self._free.release()
 
-    def _push(self, message: Any, attempt: int) -> bool:
+    def _push(self, message: Any) -> bool:
         body = {
             "message": {
                 "attributes": dict(message.attributes),
@@ -135,7 +135,6 @@ class Pusher:
                 "publishTime": message.publish_time.isoformat(),
             },
             "subscription": self._path,
-            "deliveryAttempt": attempt,
         }
         try:
             deadline = self._subscription.ack_deadline_seconds

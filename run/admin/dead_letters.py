@@ -71,10 +71,11 @@ def _of(letters: Iterable[DeadLetter], subscription: str) -> Iterator[DeadLetter
 
 
 def _line(row: dict[str, Any]) -> str:
-    subject = row["key"] or row["attributes"]
+    subject, tried = row["key"] or row["attributes"], row["tried_seconds"]
+    for_long = "" if tried is None else f"tried for {tried:,.0f} s, "
     return (
         f"{row['id']}  {subject}\n"
-        f"    {row['subscription'] or '?'}, {row['attempts']} attempts, {row['age_seconds']:,.0f} s ago: "
+        f"    {row['subscription'] or '?'}, {for_long}{row['age_seconds']:,.0f} s ago: "
         f"{row['reason']}"
     )
 

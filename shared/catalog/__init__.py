@@ -35,6 +35,7 @@ from shared.catalog.imports import (
 )
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
 from shared.catalog.journals import Checkpoint, Digests, Journal, JournalCatalog, JournalEntry
+from shared.catalog.last_attempts import LastAttempts
 from shared.catalog.mails import MailCatalog
 from shared.catalog.manifests import ManifestCatalog, ManifestJob, ManifestOrder, ManifestPiece
 from shared.catalog.progress import ProgressCatalog
@@ -97,6 +98,7 @@ __all__ = [
     "JournalCatalog",
     "JournalEntry",
     "KnownTombstone",
+    "LastAttempts",
     "ListSlice",
     "MailCatalog",
     "ManifestCatalog",
@@ -145,6 +147,7 @@ class Catalog:
         self.changes = ChangeCatalog(database)
         self.backlog = BacklogCatalog(database)
         self.events = EventCatalog(database)
+        self.last_attempts = LastAttempts(database)
         self.journals = JournalCatalog(database)
         self.progress = ProgressCatalog(database)
         self.jobs = JobCatalog(database)

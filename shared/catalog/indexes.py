@@ -248,6 +248,7 @@ EXEMPTIONS = (
         )
     ),
     Exemption("content_removals", "done"),
+    *(Exemption("last_attempts", field) for field in ("began", "expires")),
     Exemption("binding_marks", "changed"),
     *(Exemption("memberships", field) for field in ("version", "claimed", "name", "by")),
     Exemption("hidden_bundles", "email"),
@@ -262,6 +263,7 @@ TIMES_TO_LIVE = (
     *(("checkout_jobs", "expires"), ("checkout_pages", "expires")),
     *((name, "expires") for name in ("imports", "import_slices", "import_shards", "import_hashes")),
     *(("copy_jobs", "expires"), ("deliveries", "expires"), ("mails", "expires")),
+    ("last_attempts", "expires"),
     ("manifest_jobs", "expires"),
     ("subscriber_backoffs", "expires"),
 )

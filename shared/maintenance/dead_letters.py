@@ -1,15 +1,14 @@
 """Dead letters: messages that failed for good. Operators list, replay, dump and feed them.
 
 A dead letter has the attributes of its message, and those that say which subscription could not deliver it,
-why, and after how many attempts. If a function never answered, Pub/Sub writes the letter, with attributes of
-its own.
+why, and when the message was published. Letters that Pub/Sub itself has written have other attributes.
 """
 
 import base64
 import binascii
 import json
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +17,6 @@ from shared.errors import IllegalArguments
 from shared.messages import Publisher, PulledMessage, PullSubscription
 
 _SUBSCRIPTION = ("deadSubscription", "CloudPubSubDeadLetterSourceSubscription")
-_ATTEMPTS = ("deadAttempts", "CloudPubSubDeadLetterSourceDeliveryCount")
 # Attributes that a message gets as a dead letter. Pub/Sub refuses to publish any that begin with `goog`.
 _OF_THE_DEAD = ("dead", "CloudPubSubDeadLetterSource", "goog")
 # Messages that are pulled at once.
@@ -45,10 +43,14 @@ class DeadLetter:
         return self.message.attributes.get("deadReason") or "Pub/Sub gave up: the function did not answer"
 
     @property
-    def attempts(self) -> int:
-        """How many attempts there were; zero if that is not known."""
-        text = self._first_of(_ATTEMPTS)
-        return int(text) if text.isdigit() else 0
+    def tried_seconds(self) -> float | None:
+        """For how long the message was tried, in seconds, if that is known."""
+        published = self.message.attributes.get("deadPublished")
+        with suppress(ValueError, TypeError):
+            if published:
+                since = datetime.fromisoformat(published)
+                return round((self.message.published - since).total_seconds(), 1)
+        return None
 
     @property
     def attributes(self) -> Mapping[str, str]:
@@ -67,16 +69,14 @@ class DeadLetter:
             "key": self.attributes.get("objectId", ""),
             "replica": self.attributes.get("replica", ""),
             "reason": self.reason,
-            "attempts": self.attempts,
+            "tried_seconds": self.tried_seconds,
             "age_seconds": round((now - self.message.published).total_seconds(), 1),
             "attributes": dict(self.attributes),
         }
 
     def as_line(self) -> str:
         """Return all of the letter as a line of JSON, for `Dumped.parse`."""
-        return line_of(
-            self.message, self.subscription, self.attributes, reason=self.reason, attempts=self.attempts
-        )
+        return line_of(self.message, self.subscription, self.attributes, reason=self.reason)
 
 
 def line_of(

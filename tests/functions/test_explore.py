@@ -82,9 +82,9 @@ def test_what_kills_the_function_is_a_dead_letter_and_is_listed_as_failed(
 ) -> None:
     deadly = put_files(api, clouds, setting, GOOD)
 
-    given_up = explore.push(change_of(deadly), attempt=31, subscription="explore")
+    given_up = explore.push(change_of(deadly), killed=True, subscription="explore")
     nowhere = Version(new_uuid(), now())
-    unknown = explore.push(change_of(nowhere), attempt=31, subscription="explore")
+    unknown = explore.push(change_of(nowhere), killed=True, subscription="explore")
 
     assert (given_up.status_code, unknown.status_code) == (200, 200)
     assert "was killed" in json.loads(given_up.text)["dead"]

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -12,14 +13,16 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from functions.push import Answer, Message, PushHandler, handle
+from shared.catalog import Switches
 from shared.errors import NotYetThere, Stopped, Unavailable
 from shared.messages import DEAD_LETTERS
 from shared.tracing import Tracer, current_fields, current_traceparent
 from tests.support.replication import RecordingPublisher
 
-ATTEMPTS = 5
 PUBLISHED = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)
-WEEK = timedelta(days=7)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+SECOND = timedelta(seconds=1)
+SUBSCRIPTIONS = json.loads((Path(__file__).parents[2] / "functions" / "subscriptions.json").read_text())
 
 
 class Handler(PushHandler):
@@ -43,6 +46,21 @@ class Handler(PushHandler):
         self.last_error = error
 
 
+class LastAttempts:
+    """What is known of last attempts; the catalog may fail."""
+
+    def __init__(self, error: Unavailable | None = None) -> None:
+        self.error = error
+        self.began: dict[str, datetime] = {}
+
+    def begin(self, subscription: str, message_id: str, now: datetime) -> datetime | None:
+        if self.error:
+            raise self.error
+        known = self.began.get(f"{subscription} {message_id}")
+        self.began.setdefault(f"{subscription} {message_id}", now)
+        return known
+
+
 def push(
     publisher: RecordingPublisher,
     handler: PushHandler,
@@ -50,6 +68,8 @@ def push(
     now: datetime = PUBLISHED,
     headers: dict[str, str] | None = None,
     stopped: Stopped | None = None,
+    started: datetime | None = None,
+    attempts: LastAttempts | None = None,
     **body: Any,
 ) -> Answer:
     """Return the answer to a push of one message."""
@@ -61,11 +81,16 @@ def push(
     }
     sent = {"message": message, "subscription": "projects/p/subscriptions/sync", **body}
     request = Request(EnvironBuilder(method="POST", data=json.dumps(sent), headers=headers).get_environ())
+    last_attempts = attempts or LastAttempts()
+    switches = Switches(started=started)
     dss: Any = SimpleNamespace(
-        settings=SimpleNamespace(delivery_attempts=ATTEMPTS, project="p", pubsub_prefix="dss-dev-"),
+        settings=SimpleNamespace(project="p", pubsub_prefix="dss-dev-"),
+        catalog=SimpleNamespace(
+            last_attempts=SimpleNamespace(begin=lambda *names: last_attempts.begin(*names, now))
+        ),
         publisher=publisher,
         clock=SimpleNamespace(now=lambda: now),
-        switches=Mock(check_running=Mock(side_effect=stopped)),
+        switches=Mock(check_running=Mock(side_effect=stopped), current=lambda: switches),
         tracer=Tracer("p"),
     )
     return handle(dss, request, handler)
@@ -73,89 +98,108 @@ def push(
 
 def test_a_message_arrives_as_it_was_published() -> None:
     handler = Handler()
-    assert push(RecordingPublisher(), handler, deliveryAttempt=3) == ("", 204)
+    assert push(RecordingPublisher(), handler) == ("", 204)
     assert handler.processed == [
         Message(
             id="7",
             subscription="sync",
             attributes={"replica": "gcp"},
             data=b"bytes",
-            attempt=3,
             published=PUBLISHED,
         )
     ]
 
 
 @pytest.mark.parametrize("error", [NotYetThere("later"), Unavailable("busy"), RuntimeError("odd"), OSError()])
-def test_every_error_is_retried_until_the_last_attempt(error: Exception) -> None:
-    published = RecordingPublisher()
-    for attempt in range(1, ATTEMPTS):
-        assert push(published, Handler(error), deliveryAttempt=attempt)[1] == 503
-    assert published.messages == []
-    assert push(published, Handler(error), deliveryAttempt=ATTEMPTS)[1] == 200
-    assert [topic for topic, _ in published.messages] == [DEAD_LETTERS]
+@pytest.mark.parametrize("row", SUBSCRIPTIONS, ids=lambda row: row["name"])
+def test_every_error_is_retried_until_the_message_is_past_its_time(
+    row: dict[str, Any], error: Exception
+) -> None:
+    published, handler = RecordingPublisher(), Handler(error)
+    name = {"subscription": f"projects/p/subscriptions/{row['name']}"}
+    tried_for = timedelta(seconds=row["give_up_after_seconds"])
+    assert tried_for == (WEEK if row["name"] == "delivery-retries" else DAY)
 
+    # However often Pub/Sub has tried to push it.
+    for now in (PUBLISHED, PUBLISHED + tried_for - SECOND):
+        for _ in range(3):
+            assert push(published, handler, now=now, deliveryAttempt=100, **name)[1] == 503
+    assert (published.messages, handler.given_up) == ([], [])
 
-def test_a_message_that_kills_the_function_at_each_attempt_is_a_dead_letter_before_the_next() -> None:
-    published, handler = RecordingPublisher(), Handler()
-    assert push(published, handler, deliveryAttempt=ATTEMPTS)[1] == 204
-    assert push(published, handler, deliveryAttempt=ATTEMPTS + 1)[1] == 200
-    # The work of the last one has not begun.
-    assert (len(handler.processed), len(handler.given_up), handler.last_error) == (1, 1, None)
+    # The first attempt after that is the last one, though it may be the first of all.
+    assert push(published, handler, now=PUBLISHED + tried_for, **name)[1] == 200
     [(topic, attributes)] = published.messages
-    assert (topic, attributes["deadAttempts"]) == (DEAD_LETTERS, str(ATTEMPTS + 1))
-    assert "was killed at each attempt" in attributes["deadReason"]
+    assert (topic, attributes["deadSubscription"]) == (DEAD_LETTERS, row["name"])
+    assert datetime.fromisoformat(attributes["deadPublished"]) == PUBLISHED
+    [(message, reason)] = handler.given_up
+    assert (message.id, reason, handler.last_error) == ("7", attributes["deadReason"], error)
+
+
+def test_a_message_of_a_long_backlog_is_processed_at_its_first_attempt() -> None:
+    published, handler = RecordingPublisher(), Handler()
+    assert push(published, handler, now=PUBLISHED + 6 * DAY) == ("", 204)
+    assert (len(handler.processed), published.messages) == (1, [])
+
+
+def test_a_message_that_kills_the_function_is_a_dead_letter_after_its_last_attempt() -> None:
+    published, handler, attempts = RecordingPublisher(), Handler(KeyboardInterrupt()), LastAttempts()
+    for now in (PUBLISHED, PUBLISHED + DAY - SECOND, PUBLISHED + DAY):
+        with pytest.raises(KeyboardInterrupt):
+            push(published, handler, now=now, attempts=attempts)
+
+    # Pub/Sub may deliver a message twice: the other attempt may still be under way.
+    late = PUBLISHED + DAY + timedelta(seconds=599)
+    assert push(published, handler, now=late, attempts=attempts)[1] == 503
+    assert published.messages == []
+    assert push(published, handler, now=late + SECOND, attempts=attempts)[1] == 200
+
+    # Nothing was tried at the end.
+    assert (len(handler.processed), len(handler.given_up), handler.last_error) == (3, 1, None)
+    [(topic, attributes)] = published.messages
+    assert topic == DEAD_LETTERS
+    assert "was killed at its last attempt" in attributes["deadReason"]
+
+
+def test_a_message_past_its_time_is_not_tried_without_the_catalog() -> None:
+    published, handler = RecordingPublisher(), Handler()
+    away = LastAttempts(Unavailable("the catalog is away"))
+    assert push(published, handler, now=PUBLISHED + DAY, attempts=away) == ("the catalog is away", 503)
+    assert push(published, handler, now=PUBLISHED, attempts=away) == ("", 204)
+    assert (len(handler.processed), published.messages) == (1, [])
+
+
+def test_the_time_of_a_message_begins_again_when_a_stopped_system_is_started() -> None:
+    published, handler = RecordingPublisher(), Handler(NotYetThere("later"))
+    started = PUBLISHED + 3 * DAY
+    assert push(published, handler, now=started + DAY - SECOND, started=started)[1] == 503
+    assert push(published, handler, now=started + DAY, started=started)[1] == 200
+    # It was published after that.
+    assert push(published, handler, now=PUBLISHED + DAY - SECOND, started=PUBLISHED - DAY)[1] == 503
+    assert len(published.messages) == 1
 
 
 def test_a_stopped_system_keeps_messages_however_often_they_are_pushed() -> None:
     published, handler = RecordingPublisher(), Handler()
     retries = {"subscription": "projects/p/subscriptions/delivery-retries"}
 
-    for body in ({"deliveryAttempt": 1}, {"deliveryAttempt": ATTEMPTS + 1}, retries):
+    for body in ({}, retries):
         answer = push(published, handler, now=PUBLISHED + WEEK, stopped=Stopped("a bad release"), **body)
         assert answer == ("a bad release", 503)
 
     assert (handler.processed, handler.given_up, published.messages) == ([], [], [])
 
 
-def test_a_subscription_with_a_maximal_age_does_not_count_attempts() -> None:
-    published, handler = RecordingPublisher(), Handler(Unavailable("busy"))
-    retries = {"subscription": "projects/p/subscriptions/delivery-retries"}
-
-    for now in (PUBLISHED, PUBLISHED + WEEK - timedelta(seconds=1)):
-        assert push(published, handler, now=now, deliveryAttempt=100 * ATTEMPTS, **retries)[1] == 503
-    assert (published.messages, handler.given_up) == ([], [])
-
-    # The first attempt after a week is the last one, though it may be the first of all.
-    assert push(published, handler, now=PUBLISHED + WEEK, **retries)[1] == 200
-    [(topic, attributes)] = published.messages
-    assert (topic, attributes["deadReason"]) == (DEAD_LETTERS, "busy")
-    [(message, reason)] = handler.given_up
-    assert (message.id, reason) == ("7", "busy")
-
-
 def test_a_message_is_given_up_only_when_its_dead_letter_is_durable() -> None:
     published, handler = RecordingPublisher(error=Unavailable("the topic does not exist")), Handler(OSError())
     with pytest.raises(Unavailable):
-        push(published, handler, deliveryAttempt=ATTEMPTS)
+        push(published, handler, now=PUBLISHED + DAY)
     assert (len(handler.processed), handler.given_up) == (1, [])
-
-
-def test_a_message_without_a_count_is_at_its_first_attempt() -> None:
-    assert push(RecordingPublisher(), Handler(Unavailable("busy")))[1] == 503
-
-
-@pytest.mark.parametrize("attempt", [float("inf"), float("-inf"), float("nan"), "x", [], {}, None])
-def test_a_count_that_is_no_number_is_refused(attempt: Any) -> None:
-    handler = Handler()
-    assert push(RecordingPublisher(), handler, deliveryAttempt=attempt)[1] == 400
-    assert handler.processed == []
 
 
 @pytest.mark.parametrize("reason", ["plain", "é" * 2000, "x" + "漢" * 2000, "\ud800 alone"])
 def test_a_reason_fits_into_an_attribute(reason: str) -> None:
     published = RecordingPublisher()
-    assert push(published, Handler(Unavailable(reason)), deliveryAttempt=ATTEMPTS)[1] == 200
+    assert push(published, Handler(Unavailable(reason)), now=PUBLISHED + DAY)[1] == 200
     said = published.messages[0][1]["deadReason"]
     # Pub/Sub: a value of an attribute is at most 1,024 bytes.
     assert 0 < len(said.encode()) <= 1024
@@ -165,13 +209,13 @@ def test_a_reason_fits_into_an_attribute(reason: str) -> None:
 def test_a_message_is_not_acknowledged_before_its_dead_letter_is_durable() -> None:
     published = RecordingPublisher(error=Unavailable("the topic is not there"))
     with pytest.raises(Unavailable):
-        push(published, Handler(RuntimeError("odd")), deliveryAttempt=ATTEMPTS)
+        push(published, Handler(RuntimeError("odd")), now=PUBLISHED + DAY)
 
 
 def test_a_kill_of_the_process_is_not_a_failure_of_the_message() -> None:
     published = RecordingPublisher()
     with pytest.raises(KeyboardInterrupt):
-        push(published, Handler(KeyboardInterrupt()), deliveryAttempt=ATTEMPTS)
+        push(published, Handler(KeyboardInterrupt()), now=PUBLISHED + DAY)
     assert published.messages == []
 
 
@@ -222,7 +266,7 @@ def test_the_name_of_a_stage_is_not_in_what_a_dead_letter_says() -> None:
     publisher = RecordingPublisher()
     stages = "projects/p/subscriptions/dss-dev-sync"
 
-    push(publisher, Handler(Unavailable("away")), subscription=stages, deliveryAttempt=ATTEMPTS)
+    push(publisher, Handler(Unavailable("away")), subscription=stages, now=PUBLISHED + DAY)
 
     [(topic, attributes)] = publisher.messages
     assert (topic, attributes["deadSubscription"]) == (DEAD_LETTERS, "sync")

@@ -179,7 +179,7 @@ def test_objects_whose_events_are_dead_letters_are_left_alone(
     def last_push(function: FunctionProcess, key: str, *, killed: bool) -> int:
         """Return the status of the last attempt, or of the one after it if that was killed."""
         event = object_event_attributes(clouds, replica, key)
-        return function.push(event, attempt=31 if killed else 30).status_code
+        return function.push(event, last=True, killed=killed).status_code
 
     data = new_uuid().encode()
     deadly, broken = new_file(admin, clouds, replica, b"deadly"), new_file(admin, clouds, replica, data)

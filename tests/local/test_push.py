@@ -164,14 +164,15 @@ def test_delays_double_up_to_the_longest() -> None:
 
 def test_a_message_is_pushed_as_pub_sub_does_until_2xx(pushing: Pushing) -> None:
     endpoint = pushing.endpoint
-    endpoint.answer = lambda body: 503 if body["deliveryAttempt"] < 3 else 204
+    endpoint.answer = lambda _: 503 if len(endpoint.of("doubling")) < 3 else 204
     pushing.start()
     pushing.publish("doubling", data=b"bytes")
 
     endpoint.wait(lambda: len(endpoint.of("doubling")) == 3)
     times, bodies = zip(*endpoint.of("doubling"), strict=True)
 
-    assert [body["deliveryAttempt"] for body in bodies] == [1, 2, 3]
+    # Pub/Sub counts attempts only if it is to give up by itself.
+    assert all("deliveryAttempt" not in body for body in bodies)
     assert {body["message"]["messageId"] for body in bodies} == {bodies[0]["message"]["messageId"]}
     assert base64.b64decode(bodies[0]["message"]["data"]) == b"bytes"
     assert bodies[0]["subscription"].endswith(f"/subscriptions/{pushing.name}")
@@ -212,7 +213,6 @@ def test_an_endpoint_that_is_not_there_is_tried_until_it_is(pushing: Pushing) ->
     endpoint.open(endpoint.port)
 
     endpoint.wait(lambda: endpoint.of("patient"))
-    assert endpoint.of("patient")[0][1]["deliveryAttempt"] >= 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -16,7 +16,12 @@ from local.config import base_environment
 from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Process, Processes
+from tests.support.api import new_uuid
+from tests.support.dss import firestore_client
 from tests.support.waiting import wait_until
+
+# Longer than any message is tried.
+LONG_AGO = timedelta(days=8)
 
 
 class FunctionProcess:
@@ -63,21 +68,30 @@ class FunctionProcess:
         self,
         attributes: Mapping[str, str],
         *,
-        attempt: int = 1,
         data: bytes = b"",
         subscription: str = "sync",
         published: datetime | None = None,
+        last: bool = False,
+        killed: bool = False,
     ) -> requests.Response:
-        """Push a message as Pub/Sub does, published now by default, and return the answer."""
+        """Push a message as Pub/Sub does, published now by default, and return the answer.
+
+        `last`: it was published so long ago that this is the last attempt; `killed`: that has begun before.
+        """
+        message_id, now = new_uuid(), datetime.now(UTC)
+        if killed:
+            attempt = firestore_client(self._environment).document(
+                f"last_attempts/{subscription} {message_id}"
+            )
+            attempt.set({"began": now - timedelta(hours=1)})
         body = {
             "message": {
                 "attributes": dict(attributes),
                 "data": base64.b64encode(data).decode(),
-                "messageId": "1",
-                "publishTime": (published or datetime.now(UTC)).isoformat(),
+                "messageId": message_id,
+                "publishTime": (published or (now - LONG_AGO if last or killed else now)).isoformat(),
             },
             "subscription": f"projects/dss-local/subscriptions/{subscription}",
-            "deliveryAttempt": attempt,
         }
         return self.post(json.dumps(body), content_type="application/json")
 

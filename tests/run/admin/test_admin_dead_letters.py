@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,8 @@ from functions.push import Message, PushHandler, handle
 from local.components import pubsub
 from local.components.events import subscriptions, topics
 from local.stack import Stack
+from shared.catalog import Switches
+from shared.clock import SystemClock
 from shared.config import Settings
 from shared.errors import Unavailable
 from shared.maintenance.dead_letters import look_through, replay
@@ -77,14 +80,22 @@ def die(publisher: PubSub) -> Callable[[str], str]:
             def process(self, message: Message) -> None:
                 raise Unavailable(reason)
 
-        settings = SimpleNamespace(delivery_attempts=30, project="p", pubsub_prefix="")
         parts: Any = SimpleNamespace(
-            settings=settings, publisher=publisher, switches=mock.Mock(), tracer=Tracer()
+            settings=SimpleNamespace(project="p", pubsub_prefix=""),
+            publisher=publisher,
+            catalog=SimpleNamespace(last_attempts=SimpleNamespace(begin=lambda *_: None)),
+            clock=SystemClock(),
+            switches=mock.Mock(current=Switches),
+            tracer=Tracer(),
         )
         body = {
-            "message": {"attributes": attributes, "data": "Ynl0ZXM=", "messageId": "1"},
+            "message": {
+                "attributes": attributes,
+                "data": "Ynl0ZXM=",
+                "messageId": "1",
+                "publishTime": (datetime.now(UTC) - timedelta(days=2)).isoformat(),
+            },
             "subscription": "projects/p/subscriptions/sync",
-            "deliveryAttempt": 30,
         }
         with Flask("test").test_request_context(json=body):
             assert handle(parts, request, Failing())[1] == 200
@@ -108,18 +119,19 @@ def test_a_listed_letter_stays(env: dict[str, str], die: Callable[[str], str]) -
     assert (first.code, second.code) == (0, 0)
     assert first.json["count"] == second.json["count"] == 1
     [row] = second.json["letters"]
-    shown = {name: row[name] for name in ("key", "replica", "subscription", "reason", "attempts")}
+    shown = {name: row[name] for name in ("key", "replica", "subscription", "reason")}
     assert shown == {
         "key": key,
         "replica": "gcp",
         "subscription": "sync",
         "reason": "aws: the bucket is gone",
-        "attempts": 30,
     }
+    assert abs(row["tried_seconds"] - 2 * 24 * 3600) < 120
     assert 0 <= row["age_seconds"] < 120
     assert row["id"] == first.json["letters"][0]["id"]
     text = dss_here(env, "admin", "dead-letters", "list", "--wait", 1).out
     assert key in text
+    assert "sync, tried for 172," in text
     assert text.endswith("1 dead letters\n")
 
 
@@ -223,7 +235,7 @@ def test_letters_of_pub_sub_itself_are_replayed(
     [row] = admin(env, "list").json["letters"]
     outcome = admin(env, "replay", "--id", row["id"])
 
-    assert (row["subscription"], row["attempts"]) == ("sync", 100)
+    assert (row["subscription"], row["tried_seconds"]) == ("sync", None)
     assert "did not answer" in row["reason"]
     assert outcome.code == 0
     assert listener.wait(lambda _: True) == {"objectId": "a key"}
