@@ -22,7 +22,8 @@ from shared.catalog.deliveries import (
     DeliveryState,
     SubscriberBackoff,
 )
-from shared.catalog.events import WITHHELD, Event, EventCatalog
+from shared.catalog.event_documents import WITHHELD, Event
+from shared.catalog.events import EventCatalog
 from shared.catalog.files import ContentRemoved, FileCatalog, FileRecord
 from shared.catalog.groups import Group, GroupCatalog
 from shared.catalog.imports import (

@@ -9,63 +9,19 @@ new `last` only if the checkpoint is unchanged:
     C is appended by a process whose clock is behind, 10:00:00.9   -> C 10:00:01.200002
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.access import NOBODY, labels_of
 from shared.batching import Batcher
-from shared.catalog.database import Database, Step, Write, create_document, set_document
-from shared.errors import InvalidChecksum
-from shared.identifiers import Fqid, version_after, version_of
+from shared.catalog.database import Database, Step, Write, set_document
+from shared.catalog.event_documents import Event, document_of, event_of
+from shared.catalog.event_log import MOST_EVENTS, EventLog
 
-# Events per commit. Firestore: 10 MiB a request; an event is some 300 bytes. A longer commit delays the
-# others.
-_BATCH = 200
 _PAGE = 500
-_FORMS = {
-    "digest": re.compile(r"[0-9a-f]{64}"),
-    "md5": re.compile(r"[0-9a-f]{32}"),
-    "crc32c": re.compile(r"[0-9a-f]{8}"),
-}
-
-
-# The labels of what is not bound.
-UNBOUND = labels_of(())
-# Those, in a journal, of an event that is out of the log: nobody looks them up, not even an admin.
-WITHHELD = frozenset((NOBODY,))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """A bundle version, or its tombstone, became available on a replica: `type` is `CREATE` or `TOMBSTONE`.
-
-    `size` in bytes, `digest` (SHA-256), `md5` and `crc32c` are those of its document. `timestamp` is a
-    version, and empty until the event is recorded. `labels` are those of who may read the document
-    (`shared.access.labels`), which change with the binding of the bundle.
-    """
-
-    id: str
-    replica: str
-    type: str
-    fqid: Fqid
-    size: int
-    digest: str
-    md5: str
-    crc32c: str
-    timestamp: str = ""
-    labels: frozenset[str] = field(default=UNBOUND, compare=False)
-
-    def check_digests(self) -> None:
-        """Raise InvalidChecksum, which names the event, if a digest of its document is malformed or empty."""
-        for name, form in _FORMS.items():
-            value = str(getattr(self, name))
-            if not form.fullmatch(value):
-                raise InvalidChecksum(f"event {self.id}: {value[:80]!r} does not have the form of its {name}")
 
 
 class EventCatalog:
@@ -77,7 +33,7 @@ class EventCatalog:
         self._checkpoints = database.client.collection("journal_checkpoints")
         # One commit at a time can append to a replica's log; it takes all events that wait by then.
         self._appenders = {
-            name: Batcher(partial(self._append, name), most=_BATCH) for name in database.replicas
+            name: Batcher(EventLog(database, name).append, most=MOST_EVENTS) for name in database.replicas
         }
 
     def record(self, event: Event) -> Event:
@@ -88,27 +44,6 @@ class EventCatalog:
         event.check_digests()
         return self._appenders[event.replica](event)
 
-    def _append(self, replica: str, events: Sequence[Event]) -> Sequence[Event]:
-        references = {event.id: self._collection.document(event.id) for event in events}
-        recorded: dict[str, Event] = {}
-
-        def append(checkpoint: Any) -> Step | None:
-            # Runs again, from the start, if another process has appended meanwhile.
-            recorded.clear()
-            snapshots = self._database.get_many(list(references.values()))
-            recorded.update((snapshot.id, event_of(snapshot)) for snapshot in snapshots)
-            last = _last(checkpoint)
-            writes = []
-            for event in events:
-                if event.id not in recorded:
-                    last = _later(last, version_of(self._database.clock.now()))
-                    recorded[event.id] = replace(event, timestamp=last)
-                    writes.append(create_document(references[event.id], _to_document(recorded[event.id])))
-            return ({"last": last}, writes) if writes else None
-
-        self._database.advance(self._checkpoints.document(replica), append)
-        return [recorded[event.id] for event in events]
-
     def restore(self, replica: str, events: Sequence[Event]) -> None:
         """Write events of a replica that were recorded before, each with its timestamp. Safe to repeat.
 
@@ -116,10 +51,10 @@ class EventCatalog:
         """
         for event in events:
             event.check_digests()
-        for first in range(0, len(events), _BATCH):
-            batch = events[first : first + _BATCH]
+        for first in range(0, len(events), MOST_EVENTS):
+            batch = events[first : first + MOST_EVENTS]
             writes = [
-                set_document(self._collection.document(event.id), _to_document(event)) for event in batch
+                set_document(self._collection.document(event.id), document_of(event)) for event in batch
             ]
 
             step = partial(_restored, batch[-1].timestamp, writes)
@@ -128,7 +63,7 @@ class EventCatalog:
     def replace(self, event: Event) -> None:
         """Write an event again whose document was replaced, in the log or not. Safe to repeat."""
         kept = ("replica", "labels")
-        document = {name: value for name, value in _to_document(event).items() if name not in kept}
+        document = {name: value for name, value in document_of(event).items() if name not in kept}
         reference = self._collection.document(event.id)
         self._database.commit(lambda batch: batch.update(reference, document))
 
@@ -191,41 +126,3 @@ def _restored(newest: str, writes: Sequence[Write], checkpoint: Any) -> Step:
 def _last(checkpoint: Any) -> str:
     """Return the timestamp of the last event of a log, given the snapshot of its checkpoint."""
     return str((checkpoint.to_dict() or {}).get("last", ""))
-
-
-def _later(last: str, now: str) -> str:
-    """Return the timestamp of the next event: now, or just after `last` if this clock is behind."""
-    return now if now > last else version_after(last)
-
-
-def _to_document(event: Event) -> dict[str, Any]:
-    return {
-        "replica": event.replica,
-        "type": event.type,
-        "uuid": event.fqid.uuid,
-        "version": event.fqid.version,
-        "size": event.size,
-        "digest": event.digest,
-        "md5": event.md5,
-        "crc32c": event.crc32c,
-        "timestamp": event.timestamp,
-        "labels": sorted(event.labels),
-    }
-
-
-def event_of(snapshot: Any) -> Event:
-    """Return the event that a document of collection `events` holds."""
-    document: Mapping[str, Any] = snapshot.to_dict()
-    return Event(
-        id=snapshot.id,
-        # Out of the log while its bundle is about to be removed for good: see shared/catalog/purges.py.
-        replica=document.get("withheld_from") or document["replica"],
-        type=document["type"],
-        fqid=Fqid(document["uuid"], document["version"]),
-        size=document["size"],
-        digest=document["digest"],
-        md5=document["md5"],
-        crc32c=document["crc32c"],
-        timestamp=document["timestamp"],
-        labels=frozenset(document["labels"]),
-    )

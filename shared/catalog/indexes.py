@@ -173,7 +173,8 @@ EXEMPTIONS = (
             "labels",
         )
     ),
-    *(Exemption("journal_checkpoints", field) for field in ("last", "compacted", "claimed", "held")),
+    *(Exemption("journal_checkpoints", field) for field in ("last", "crowd", "compacted", "claimed", "held")),
+    Exemption("event_boxes", "waiting"),
     *(
         Exemption("journals", field)
         for field in (

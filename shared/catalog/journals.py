@@ -13,7 +13,7 @@ from typing import Any
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database, Step, set_document
-from shared.catalog.events import UNBOUND, Event
+from shared.catalog.event_documents import UNBOUND, Event
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from shared.catalog.bundles import BundleHead, head_of
 from shared.catalog.collection_tombstones import CollectionTombstone, collection_tombstone_of
 from shared.catalog.collections import CollectionHead, collection_head_of
 from shared.catalog.database import Database
-from shared.catalog.events import Event, event_of
+from shared.catalog.event_documents import Event, event_of
 from shared.catalog.files import FileRecord, record_of
 from shared.catalog.groups import Group, group_of
 from shared.catalog.journals import Journal, journal_of
