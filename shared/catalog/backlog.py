@@ -184,7 +184,10 @@ class BacklogCatalog:
         return None if queue.outbox and not kind.published else self._first(self._queries(kind, queue, start))
 
     def starts(self) -> Mapping[str, datetime]:
-        """Return before which moments there is nothing in queues, by the name of the queue; in one read."""
+        """Return before which moments there is nothing in queues, by the name of the queue; in one read.
+
+        And what else sweeps remember there.
+        """
         return self._database.get(self._starts).to_dict() or {}
 
     def set_starts(self, starts: Mapping[str, datetime]) -> None:

@@ -27,6 +27,8 @@ _BATCH = 1000
 # How far before its oldest object, or before what is not overdue, a queue is taken to begin: a head that is
 # written now may have the time of a clock that is behind, or of a commit that was retried.
 _MARGIN = timedelta(minutes=10)
+# When queues were last looked through from their first head, and how often they are.
+_WHOLE, _WHOLE_EVERY = "whole", timedelta(days=1)
 # Objects that are counted of a kind and queue; a read for each thousand.
 _MOST_COUNTED = 1_000_000
 # Counts at once.
@@ -91,9 +93,18 @@ def _overdue(dss: Dss, before: datetime) -> Iterator[ObjectEvent]:
 
 
 def _move_on(dss: Dss, before: datetime) -> Mapping[str, datetime]:
-    """Have queues begin a little before their oldest object, or before what is not overdue; return where."""
-    backlog = dss.catalog.backlog
-    known, moved = backlog.starts(), {}
+    """Have queues begin a little before their oldest object, or before what is not overdue; return where.
+
+    Once a day they are looked through from their first head, should a clock have been far behind.
+    """
+    backlog, now = dss.catalog.backlog, dss.clock.now()
+    known = backlog.starts()
+    whole = known.get(_WHOLE)
+    if whole is None or now - whole >= _WHOLE_EVERY:
+        # Before it is tried: if it takes too long, the next sweep does its part.
+        backlog.set_starts({**known, _WHOLE: now})
+        known, whole = {}, now
+    moved = {_WHOLE: whole}
     for queue in (queue for replica in dss.replicas for queue in _queues(replica)):
         start = known.get(queue.name)
         found = [backlog.oldest(kind, queue, start=start) for kind in KINDS.values()]

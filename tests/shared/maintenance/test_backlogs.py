@@ -162,6 +162,7 @@ def test_a_sweep_publishes_the_oldest_first_and_remembers_where_queues_begin(wor
     starts = world.catalog.backlog.starts()
     margin = timedelta(seconds=600)
     assert starts == {
+        "whole": NOW,
         "missing aws": NOW - timedelta(seconds=10_000) - margin,
         "missing gcp": NOW - timedelta(seconds=600) - margin,
         "unpublished gcp": NOW - timedelta(seconds=8000) - margin,
@@ -182,6 +183,17 @@ def test_a_sweep_publishes_the_oldest_first_and_remembers_where_queues_begin(wor
     ]
     # Each has a lower bound but for dead letters, which are few.
     assert sum("GREATER_THAN_OR_EQUAL" in one for one in bounds) >= len(bounds) / 2
+
+
+def test_a_head_of_a_clock_that_was_behind_is_found_within_a_day(world: World) -> None:
+    assert sweep(world.dss, older_than=timedelta(seconds=600)) == 0
+    world.add(1, "gcp", age=7200)
+
+    world.clock.sleep(3600)
+    assert (sweep(world.dss, older_than=timedelta(seconds=600)), world.measured()["aws"][0][0]) == (0, 0)
+    world.clock.sleep(24 * 3600)
+    assert sweep(world.dss, older_than=timedelta(seconds=600)) == 1
+    assert world.measured()["aws"][0][0] == 1
 
 
 def test_dead_letters_are_counted_apart_and_hold_no_queue_back(world: World) -> None:
@@ -214,7 +226,7 @@ def test_heads_of_earlier_releases_come_into_queues_by_migration(world: World) -
     assert list(migration.apply(world.dss)) == [1]
     assert (migration.pending(world.dss), list(migration.apply(world.dss))) == (0, [])
     assert world.measured()["aws"] == ((2, 1.0, 0), NOTHING)
-    assert "shard" not in world.client.document(done).get().to_dict()
+    assert "shard" not in (world.client.document(done).get().to_dict() or {})
 
 
 def test_what_a_purge_withholds_is_in_no_queue_until_it_is_undone(world: World) -> None:
