@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 import structlog
 from flask import Request
+from structlog.testing import capture_logs
 from werkzeug.test import EnvironBuilder
 
 from functions.push import Answer, Message, PushHandler, handle
@@ -93,7 +94,9 @@ def push(
         switches=Mock(check_running=Mock(side_effect=stopped), current=lambda: switches),
         tracer=Tracer("p"),
     )
-    return handle(dss, request, handler)
+    # Traces of errors would be printed, at length.
+    with capture_logs():
+        return handle(dss, request, handler)
 
 
 def test_a_message_arrives_as_it_was_published() -> None:
