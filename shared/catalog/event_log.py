@@ -160,7 +160,7 @@ class EventLog:
             if event.id not in known.events:
                 last = _later(last, version_of(self._database.clock.now()))
                 appended.append(replace(event, timestamp=last))
-        # It counts as crowded for some more commits, of whoever is fast.
+        # It counts as crowded for some more commits.
         changes = {"last": last, "crowd": max(len(appended), known.crowd * 3 // 4)}
         created = (create_document(self._events.document(one.id), document_of(one)) for one in appended)
         removed = (_removal(box, rows) for box, rows in done.items() if rows)

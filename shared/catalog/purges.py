@@ -165,7 +165,7 @@ class PurgeCatalog:
                 "withheld": head["available"],
                 "available": [],
                 "missing": [],
-                # Sweeps look into no such shard, whatever is not published yet.
+                # Sweeps look into no such shard, also if something is not published yet.
                 "shard": None,
             }
         back = head["withheld"]

@@ -239,7 +239,7 @@ def test_what_a_push_logs_has_its_trace_as_cloud_logging_wants_it(headers: dict[
     assert "event_id" not in structlog.contextvars.get_contextvars()
 
 
-def test_work_is_part_of_the_trace_that_its_message_names_whoever_pushes_it() -> None:
+def test_work_is_part_of_the_trace_that_its_message_names() -> None:
     seen: list[str] = []
     handler = Handler()
     handler.process = lambda _: seen.append(current_traceparent())  # type: ignore[method-assign]
