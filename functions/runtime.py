@@ -21,7 +21,8 @@ def system() -> Dss:
     """Return the dependencies of this process; the first call connects them."""
     settings = Settings.from_environment()
     configure_logging(settings.debug)
-    return open_system(settings)
+    # Not every function reads objects.
+    return open_system(settings, late_stores=True)
 
 
 @contextmanager

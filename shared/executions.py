@@ -3,18 +3,18 @@
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
-from google.cloud.workflows.executions_v1 import ExecutionsClient
-from google.cloud.workflows.executions_v1.services.executions.transports import ExecutionsGrpcTransport
-from google.cloud.workflows.executions_v1.types import Execution
 
 from shared.deadlines import limited
 from shared.errors import NotFound, Unavailable
 from shared.workflows import Outcome
+
+if TYPE_CHECKING:
+    from google.cloud.workflows.executions_v1 import ExecutionsClient
 
 _TIMEOUT_SECONDS = 20
 
@@ -30,8 +30,13 @@ class CloudWorkflows:
         self._emulator_host = emulator_host
 
     @cached_property
-    def _client(self) -> ExecutionsClient:
-        # At the first use: most processes never start a workflow.
+    def _client(self) -> "ExecutionsClient":
+        # Imported and created at the first use: most processes never start a workflow.
+        from google.cloud.workflows.executions_v1 import ExecutionsClient
+        from google.cloud.workflows.executions_v1.services.executions.transports import (
+            ExecutionsGrpcTransport,
+        )
+
         if not self._emulator_host:
             return ExecutionsClient()
         channel = grpc.insecure_channel(self._emulator_host)
@@ -39,6 +44,8 @@ class CloudWorkflows:
 
     def start(self, workflow: str, argument: Mapping[str, Any]) -> str:
         """Start an execution, and return its name. Raises Unavailable if Cloud Workflows does not answer."""
+        from google.cloud.workflows.executions_v1.types import Execution
+
         try:
             execution = self._client.create_execution(
                 parent=self._parent + workflow,

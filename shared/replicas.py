@@ -1,7 +1,8 @@
 """Replicas: each has a name, an object store, and its buckets."""
 
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from shared.errors import IllegalArguments, UnknownSourceSchema
 from shared.stores.base import ObjectStore
@@ -12,10 +13,16 @@ class Replica:
     """One cloud's copy of everything. `region` is that of its buckets, empty if it is not known."""
 
     name: str
-    store: ObjectStore
     bucket: str
     checkout_bucket: str
     region: str = ""
+    # Called once, when the store is first used: not every process uses it.
+    open_store: Callable[[], ObjectStore] = field(repr=False, compare=False)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """Where its objects are."""
+        return self.open_store()
 
 
 class Replicas:

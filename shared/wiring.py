@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import google.auth
 import google.auth.credentials
 import requests
@@ -28,10 +28,8 @@ from shared.pubsub import PubSub, PubSubSubscription
 from shared.replicas import Replica, Replicas
 from shared.search.base import IndexBackend
 from shared.setting_values import ReplicaSetting
-from shared.stores import gcs, s3
 from shared.stores.base import ObjectStore
 from shared.stores.posix import PosixDirectory
-from shared.stores.s3.session import open_session
 from shared.stores.signed_urls import SignedUrls
 from shared.system import Dss
 from shared.tracing import Tracer
@@ -40,13 +38,15 @@ from shared.tracing import Tracer
 _SIGNING_CONNECTIONS = 64
 
 
-def open_system(settings: Settings) -> Dss:
+def open_system(settings: Settings, *, late_stores: bool = False) -> Dss:
     """Return the dependencies of a process, connected according to the settings.
+
+    With `late_stores` the object stores are opened when they are first used, and imported then.
 
     Call it once a process, after a server has forked: clients of gRPC do not survive a fork.
     """
     clock = SystemClock()
-    replicas = open_replicas(settings)
+    replicas = open_replicas(settings, late=late_stores)
     client = open_client(settings.project, settings.firestore_database)
     catalog = Catalog(Database(client, replicas=replicas.names, clock=clock))
     return Dss(
@@ -130,12 +130,19 @@ def open_subscription(settings: Settings, name: str) -> PullSubscription:
 
 
 def _google(settings: Settings) -> ObjectStore:
+    from shared.stores import gcs
+
     return gcs.GoogleCloudStorage(gcs.open_client(settings.project), signing_credentials(settings))
 
 
 def _amazon(
     settings: Settings, *, region: str = "", endpoint_url: str = "", profile: str = ""
 ) -> ObjectStore:
+    import boto3
+
+    from shared.stores import s3
+    from shared.stores.s3.session import open_session
+
     session = (
         boto3.Session(profile_name=profile)
         if profile
@@ -165,23 +172,23 @@ STORES: Mapping[str, Callable[..., ObjectStore]] = {
 }
 
 
-def open_replicas(settings: Settings) -> Replicas:
-    """Return the replicas of the settings, `gcp` first.
+def open_replicas(settings: Settings, *, late: bool = False) -> Replicas:
+    """Return the replicas of the settings, `gcp` first; with `late`, open their stores when they are used.
 
     Replicas with the same scheme and options share one store, which copies within itself. Raises ValueError
     if a scheme or option is unknown or missing.
     """
-    opened: dict[tuple[str, frozenset[tuple[str, str]]], ObjectStore] = {}
+    openers: dict[tuple[str, frozenset[tuple[str, str]]], Callable[[], ObjectStore]] = {}
 
     regions = {"gcp": settings.gs_region, "aws": settings.s3_region}
 
     def replica_of(setting: ReplicaSetting) -> Replica:
         key = setting.scheme, frozenset(setting.options.items())
-        if key not in opened:
-            opened[key] = _open_store(settings, setting)
+        if key not in openers:
+            openers[key] = cache(_opener(settings, setting))
         return Replica(
             name=setting.name,
-            store=opened[key],
+            open_store=openers[key],
             bucket=setting.bucket,
             checkout_bucket=setting.checkout_bucket,
             region=regions.get(setting.name, ""),
@@ -201,10 +208,14 @@ def open_replicas(settings: Settings) -> Replicas:
             checkout_bucket=settings.s3_checkout_bucket,
         ),
     )
-    return Replicas(*map(replica_of, (*first, *settings.extra_replicas)))
+    replicas = Replicas(*map(replica_of, (*first, *settings.extra_replicas)))
+    if not late:
+        for opener in openers.values():
+            opener()
+    return replicas
 
 
-def _open_store(settings: Settings, replica: ReplicaSetting) -> ObjectStore:
+def _opener(settings: Settings, replica: ReplicaSetting) -> Callable[[], ObjectStore]:
     try:
         opener = STORES[replica.scheme]
     except KeyError:
@@ -215,7 +226,7 @@ def _open_store(settings: Settings, replica: ReplicaSetting) -> ObjectStore:
         inspect.signature(opener).bind(settings, **replica.options)
     except TypeError as error:
         raise ValueError(f"replica {replica.name}: {error}") from error
-    return opener(settings, **replica.options)
+    return partial(opener, settings, **replica.options)
 
 
 def signing_credentials(settings: Settings) -> google.auth.credentials.Signing:

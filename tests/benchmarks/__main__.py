@@ -27,10 +27,12 @@ from tests.benchmarks.pages import pages
 from tests.benchmarks.rclone import find_rclone
 from tests.benchmarks.replication import replication
 from tests.benchmarks.search import search
+from tests.benchmarks.start import start
 
 REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
 # Each function measures a part and returns its sections; it raises LocalError.
 PARTS: Mapping[str, Callable[[], str]] = {
+    "start": start,
     "contract": contract,
     "drs": drs,
     "limits": limits,

@@ -16,6 +16,14 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS + sum(map(cpu_seconds, _children(pid)))
 
 
+def resident_bytes(pid: int) -> int:
+    """Return the memory of a process and its descendants; what several of them share counts in parts."""
+    [line] = [
+        line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:")
+    ]
+    return int(line.split()[1]) * 1024 + sum(map(resident_bytes, _children(pid)))
+
+
 def thread_seconds(pid: int) -> float:
     """Return the CPU seconds of the first thread of a process, to the nanosecond."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9

@@ -20,6 +20,13 @@ _NOBODY = (
     "fastavro",
     "psycopg",
     "jinja2",
+    # Whose clients are opened when they are first used: not every instance publishes, or reads objects.
+    "boto3",
+    "botocore",
+    "google.cloud.pubsub",
+    "google.cloud.storage",
+    "google.cloud.workflows",
+    "opentelemetry.sdk",
     "shared.search.postgresql",
     "shared.explore.postgresql",
 )

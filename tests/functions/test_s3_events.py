@@ -29,8 +29,8 @@ __all__ = ["sns"]
 TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
 STORE: Any = None
 REPLICAS = Replicas(
-    Replica(name="gcp", store=STORE, bucket="gs-main", checkout_bucket="gs-checkout"),
-    Replica(name="aws", store=STORE, bucket="s3-main", checkout_bucket="s3-checkout"),
+    Replica(name="gcp", open_store=lambda: STORE, bucket="gs-main", checkout_bucket="gs-checkout"),
+    Replica(name="aws", open_store=lambda: STORE, bucket="s3-main", checkout_bucket="s3-checkout"),
 )
 
 

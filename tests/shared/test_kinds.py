@@ -211,7 +211,7 @@ def dss() -> Any:
         publisher=Publisher(),
         replicas=Replicas(
             *(
-                Replica(name=name, store=store, bucket="bucket", checkout_bucket="")
+                Replica(name=name, open_store=lambda store=store: store, bucket="bucket", checkout_bucket="")
                 for name, store in stores.items()
             )
         ),

@@ -53,7 +53,10 @@ def broken_application(broken: Any, **settings: Any) -> Flask:
     parts |= {
         "settings": dataclasses.replace(SETTINGS, **settings),
         "replicas": Replicas(
-            *(Replica(name=name, store=broken, bucket="b", checkout_bucket="b") for name in REPLICAS)
+            *(
+                Replica(name=name, open_store=lambda: broken, bucket="b", checkout_bucket="b")
+                for name in REPLICAS
+            )
         ),
         "catalog": catalog,
         "tracer": Tracer("p"),

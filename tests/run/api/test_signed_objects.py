@@ -52,7 +52,7 @@ def store(tmp_path_factory, clock):
         store = PosixDirectory(root, urls)
         for bucket in ("main", "private"):
             store.create(bucket, KEY, TEXT, "text/html")
-        replica = Replica(name="file", store=store, bucket="main", checkout_bucket="checkout")
+        replica = Replica(name="file", open_store=lambda: store, bucket="main", checkout_bucket="checkout")
         with served_objects(Replicas(replica), port):
             yield store
 
@@ -205,8 +205,8 @@ def test_nothing_is_served_if_no_replica_is_a_directory():
 def test_two_directories_with_buckets_of_one_name_are_refused(store):
     other = PosixDirectory(Path("/elsewhere"), store.urls)
     replicas = Replicas(
-        Replica(name="one", store=store, bucket="main", checkout_bucket="checkout"),
-        Replica(name="two", store=other, bucket="main", checkout_bucket="other"),
+        Replica(name="one", open_store=lambda: store, bucket="main", checkout_bucket="checkout"),
+        Replica(name="two", open_store=lambda: other, bucket="main", checkout_bucket="other"),
     )
     with pytest.raises(ValueError, match="two"):
         signed_objects.install(Flask(__name__), replicas)

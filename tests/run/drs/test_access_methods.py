@@ -23,7 +23,11 @@ def store(scheme: str) -> ObjectStore:
 
 def replica(name: str, scheme: str, region: str = "") -> Replica:
     return Replica(
-        name=name, store=store(scheme), bucket=f"{name}-main", checkout_bucket=f"{name}-out", region=region
+        name=name,
+        open_store=lambda: store(scheme),
+        bucket=f"{name}-main",
+        checkout_bucket=f"{name}-out",
+        region=region,
     )
 
 

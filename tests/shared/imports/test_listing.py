@@ -32,7 +32,7 @@ def system_with(table: bytes) -> Any:
     store = GsInMemory(SignedUrls(base="", key=bytes(32), clock=SystemClock()), "lab")
     store.create("lab", "object", b"content", "text/plain")
     store.create("lab", "table", table, "text/plain")
-    replica = Replica(name="gcp", store=store, bucket="main", checkout_bucket="checkout")
+    replica = Replica(name="gcp", open_store=lambda: store, bucket="main", checkout_bucket="checkout")
     rules = (all_of("gs://lab", frozenset((SIGNED_IN,))),)
     return SimpleNamespace(
         replicas=Replicas(replica),

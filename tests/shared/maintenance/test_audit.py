@@ -88,7 +88,7 @@ def test_memory_does_not_grow_with_what_is_audited() -> None:
         journals=lambda _: iter(()),
     )
     files = SimpleNamespace(get=lambda fqid: record(int(fqid.uuid[:8], 16)))
-    replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
+    replica = Replica(name="gcp", open_store=lambda: store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(
         settings=SETTINGS,
         clock=SystemClock(),
@@ -140,7 +140,7 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
         events=lambda _: iter(()),
         journals=lambda _: iter(()),
     )
-    replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
+    replica = Replica(name="gcp", open_store=lambda: store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(
         settings=SETTINGS,
         clock=SystemClock(),
@@ -175,7 +175,7 @@ def test_a_repair_is_tried_again_while_a_cloud_falters() -> None:
         raise ObjectNotFound(key)
 
     store: Any = SimpleNamespace(create=create, stat=stat)
-    replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
+    replica = Replica(name="gcp", open_store=lambda: store, bucket="bucket", checkout_bucket="")
     files = SimpleNamespace(get=lambda _: record(1))
     dss: Any = SimpleNamespace(
         clock=HastyClock(), replicas=Replicas(replica), catalog=SimpleNamespace(files=files)

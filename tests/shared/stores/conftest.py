@@ -93,7 +93,9 @@ def memory_replica(url: str) -> Replica:
     """Return a replica that proves what `PlainStore` makes of next to nothing."""
     urls = SignedUrls(base=f"{url}/objects", key=secrets.token_bytes(32), clock=SystemClock())
     store = MemoryStore(urls, "memory-main", "memory-checkout")
-    return Replica(name="memory", store=store, bucket="memory-main", checkout_bucket="memory-checkout")
+    return Replica(
+        name="memory", open_store=lambda: store, bucket="memory-main", checkout_bucket="memory-checkout"
+    )
 
 
 @pytest.fixture(params=["gs", "s3", "file", "memory", *LIVE])
