@@ -12,10 +12,11 @@ from shared.search.base import IndexBackend
 from shared.search.postgresql.backend import PostgreSqlIndex
 from shared.wiring import open_system
 from tests.support.api import new_uuid
+from tests.support.memory_index import MemoryIndex
 from tests.support.postgresql_server import StoppableServer
 
 # The fixture of a back end has its name and `_index`.
-BACK_ENDS = ("firestore", "postgresql")
+BACK_ENDS = ("firestore", "postgresql", "memory")
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,12 @@ def postgresql_index(postgresql: StoppableServer) -> Iterator[IndexBackend]:
     """The back end for larger stores, in a server of its own."""
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn)) as index:
         yield index
+
+
+@pytest.fixture(scope="session")
+def memory_index() -> IndexBackend:
+    """What docs/search.md asks of a new back end, and no more."""
+    return MemoryIndex()
 
 
 @pytest.fixture(scope="session", params=BACK_ENDS)
