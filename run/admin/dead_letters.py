@@ -48,6 +48,19 @@ def run_dump(
     return 0
 
 
+def count_dump(
+    context: Context, *, subscription: str, at_most: int | None, seconds: float, remove: bool
+) -> int:
+    """Say how many dead letters a dump would copy, or move. Return 0."""
+    with operator_settings() as settings:
+        letters = open_subscription(settings, DEAD_LETTERS)
+        found = look_through(letters, at_most=sys.maxsize, seconds=seconds)
+        count = sum(1 for _ in islice(_of(found, subscription), at_most))
+    text = f"{count} dead letters would be {'moved' if remove else 'copied'}"
+    context.show({"dry_run": True, "count": count, "removed": False}, text)
+    return 0
+
+
 def run_feed(context: Context, path: Path, *, dry_run: bool) -> int:
     """Publish the messages of a dump again. Return 1 if one could not be published, else 0."""
     with operator_settings() as settings, path.open(encoding="utf-8") as file:

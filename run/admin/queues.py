@@ -62,6 +62,17 @@ def dump(context: Context, name: str, path: Path, *, at_most: int, seconds: floa
     return 0
 
 
+def count(context: Context, name: str, *, at_most: int, seconds: float, remove: bool) -> int:
+    """Say how many messages a dump would copy, or move. Return 0."""
+    with operator_settings() as settings:
+        queue = _readable(settings, name)
+        found = _each(context, _looked_at(queue, at_most=at_most, seconds=seconds))
+    text = f"{found:,} messages would be {'moved' if remove else 'copied'}"
+    text += _more(found, at_most, all_=False)
+    context.show({"dry_run": True, "count": found, "removed": False}, text)
+    return 0
+
+
 def purge(context: Context, name: str, *, at_most: int, seconds: float, dry_run: bool) -> int:
     """Remove the messages of a queue, for good; or count the first. Return 0."""
     with operator_settings() as settings:

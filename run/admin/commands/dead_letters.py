@@ -74,15 +74,25 @@ def replay(
 @_SUBSCRIPTION
 @options.at_most("Dump", None)
 @click.option("--remove", is_flag=True, help="Remove each letter once it is in the file.")
+@options.dry_run
 @_WAIT
 @json_option
 @click.pass_obj
 def dump(
-    context: Context, file: Path, subscription: str, at_most: int | None, remove: bool, wait: float
+    context: Context,
+    /,
+    file: Path,
+    subscription: str,
+    at_most: int | None,
+    remove: bool,
+    dry_run: bool,
+    wait: float,
 ) -> int:
     """Write dead letters to a new file, a line of JSON each, for `feed`."""
-    from run.admin.dead_letters import run_dump
+    from run.admin.dead_letters import count_dump, run_dump
 
+    if dry_run:
+        return count_dump(context, subscription=subscription, at_most=at_most, seconds=wait, remove=remove)
     return run_dump(context, file, subscription=subscription, at_most=at_most, seconds=wait, remove=remove)
 
 

@@ -51,14 +51,19 @@ def list_all(context: Context) -> int:
 @_QUEUE
 @click.argument("file", type=FILE)
 @click.option("--remove", is_flag=True, help="Remove each message once it is in the file.")
+@options.dry_run
 @_MAX
 @_WAIT
 @json_option
 @click.pass_obj
-def dump(context: Context, /, queue: str, file: Path, remove: bool, at_most: int, wait: float) -> int:
+def dump(
+    context: Context, /, queue: str, file: Path, remove: bool, dry_run: bool, at_most: int, wait: float
+) -> int:
     """Write the messages of a queue to a new file, a line of JSON each, for `feed`."""
     from run.admin import queues as work
 
+    if dry_run:
+        return work.count(context, queue, at_most=at_most, seconds=wait, remove=remove)
     return work.dump(context, queue, file, at_most=at_most, seconds=wait, remove=remove)
 
 

@@ -188,6 +188,8 @@ def test_the_letters_of_a_subscription_are_dumped_and_fed_back(
     broken.write_text("{}\n")
 
     listed = admin(env, "list", "--subscription", "bundle-changes")
+    would = admin(env, "dump", file, "--subscription", "bundle-changes", "--remove", "--dry-run")
+    assert (would.code, would.json["count"], file.exists()) == (0, 1, False)
     kept = admin(env, "dump", tmp_path / "all")
     moved = admin(env, "dump", file, "--subscription", "bundle-changes", "--remove")
     again = admin(env, "dump", file)

@@ -11,9 +11,9 @@ from tests.support.terraform_cli import ROOT
 
 # They change nothing, or have another way to show first what they would do.
 WITHOUT_DRY_RUN = {
-    "access get", "access list", "checkout verify", "dead-letters dump", "dead-letters list",
+    "access get", "access list", "checkout verify", "dead-letters list",
     "events list", "explore check", "explore failures", "explore status", "group list", "index check",
-    "purges", "queues dump", "queues list", "read-only show", "replication", "runs list", "runs show",
+    "purges", "queues list", "read-only show", "replication", "runs list", "runs show",
     "secrets check", "settings", "subscriptions list", "verify", "who",
 }  # fmt: skip
 
