@@ -16,6 +16,7 @@ from shared.network_settings import check_networks, check_origins
 from shared.observation_settings import check_observation
 from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
 from shared.sign_in_settings import SignInClient, check_clients
+from shared.signed_url_settings import check_signed_urls
 from shared.visa_settings import PassportIssuer, VisaGrant, check_consistent
 
 
@@ -95,7 +96,9 @@ class Settings:
         default="sts.amazonaws.com",
     )
     signed_url_seconds: int = _setting(
-        "DSS_SIGNED_URL_SECONDS", "Lifetime of a signed URL in seconds; at most 604,800.", default=3600
+        "DSS_SIGNED_URL_SECONDS",
+        "Seconds a signed URL lives; at most 604,800, without keys 39,600.",
+        default=3600,
     )
     inline_copy_seconds: int = _setting(
         "DSS_INLINE_COPY_SECONDS",
@@ -300,6 +303,9 @@ class Settings:
     trace_percent: int = _setting(
         "DSS_TRACE_PERCENT", "Percent of the traces that are exported, chosen by their ids.", default=100
     )
+    trace_service: str = _setting(
+        "OTEL_SERVICE_NAME", "Name of this process in traces, as `dss-sync`.", default="dss"
+    )
     oidc_issuer: str = _setting("OIDC_ISSUER", "URL of the OpenID provider whose tokens are accepted.")
     oidc_audience: tuple[str, ...] = _setting(
         "OIDC_AUDIENCE", "Accepted audiences, one of which a token must have; comma-separated."
@@ -471,9 +477,7 @@ class Settings:
         check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
         check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
         check_networks("DSS_UNLIMITED_NETWORKS", settings.unlimited_networks)
-        # S3 and GCS: a signed URL is valid for at most seven days.
-        if not 0 < settings.signed_url_seconds <= 604_800:
-            raise ValueError("DSS_SIGNED_URL_SECONDS must be between 1 and 604800")
+        check_signed_urls(settings.signed_url_seconds, settings.gs_signing_key_file, settings.aws_role_arn)
         return settings
 
 

@@ -148,13 +148,19 @@ class Tracer:
     """Begins units of work. Without `exporter`, which opens what exports their spans, none are made.
 
     `exporter` is called by the thread that exports: if it fails, so does the export, and the next one tries
-    again. `share` of the traces are exported.
+    again. `share` of the traces are exported, as those of `service`.
     """
 
     def __init__(
-        self, project: str = "", share: float = 1.0, exporter: Callable[[], Any] | None = None
+        self,
+        project: str = "",
+        share: float = 1.0,
+        exporter: Callable[[], Any] | None = None,
+        *,
+        service: str = "dss",
     ) -> None:
         self.project = project
+        self._service = service
         self.exports = exporter is not None and share > 0
         self._share = share
         self._exporter = exporter
@@ -229,7 +235,7 @@ class Tracer:
         provider = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(self._share)),
             # Cloud Trace: the project of the trace.
-            resource=Resource({"service.name": "dss", "gcp.project_id": self.project}),
+            resource=Resource({"service.name": self._service, "gcp.project_id": self.project}),
             shutdown_on_exit=False,
         )
         processor = BatchSpanProcessor(

@@ -86,7 +86,12 @@ def open_tracer(settings: Settings) -> Tracer:
         return OTLPSpanExporter(endpoint=_CLOUD_TRACES, session=AuthorizedSession(credentials), timeout=5)
 
     share = settings.trace_percent / 100
-    return Tracer(settings.project, share, None if settings.traces == "none" else exporter)
+    return Tracer(
+        settings.project,
+        share,
+        None if settings.traces == "none" else exporter,
+        service=settings.trace_service,
+    )
 
 
 # The index back ends of this package.

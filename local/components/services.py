@@ -72,6 +72,7 @@ def api(config: StackConfig, exported: Exported) -> Component:
         ready=partial(probes.is_healthy, url),
         uses=("firestore", "pubsub", "gcs", "s3", "token issuer", *search.needed(config)),
         environment={
+            "OTEL_SERVICE_NAME": "dss-api",
             "DSS_CALLBACK_NETWORKS": LOOPBACK_NETWORKS,
             # Uploads, tests and measurements of this machine go at full speed.
             "DSS_UNLIMITED_NETWORKS": LOOPBACK_NETWORKS,

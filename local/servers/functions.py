@@ -75,6 +75,7 @@ def _serve(app: Any, served: Served, threads: int, log: Path) -> None:
         os.dup2(output.fileno(), sys.stderr.fileno())
     # The name that `ps` and `top` show: the command is the same for all.
     Path("/proc/self/comm").write_text(served.name)
+    os.environ["OTEL_SERVICE_NAME"] = f"dss-{served.name.replace('_', '-')}"
     _Server(app, served, threads).run()
 
 

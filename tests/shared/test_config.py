@@ -51,6 +51,8 @@ def test_an_empty_variable_counts_as_not_set():
         ("DSS_READ_ONLY_MODE", "perhaps"),
         ("DSS_SIGNED_URL_SECONDS", "1h"),
         ("DSS_SIGNED_URL_SECONDS", "604801"),
+        # No key signs.
+        ("DSS_SIGNED_URL_SECONDS", "39601"),
         ("DSS_SIGNED_URL_SECONDS", "0"),
         ("DSS_APPLICATION_SECRETS", "{"),
         ("DSS_APPLICATION_SECRETS", "[]"),

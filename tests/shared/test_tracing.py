@@ -269,6 +269,16 @@ def settings_of(**values: str) -> Settings:
     return Settings.from_environment({**required, "OIDC_ISSUER": "https://example.org", **values})
 
 
+def test_the_spans_of_a_process_have_the_name_of_its_setting() -> None:
+    with collector() as running:
+        settings = settings_of(DSS_TRACES=running.url, OTEL_SERVICE_NAME="dss-sync")
+        tracer = open_tracer(settings)
+        with tracer.work("sync"):
+            pass
+        tracer.flush(seconds=10)
+        assert [(span.name, span.service) for span in running.spans] == [("sync", "dss-sync")]
+
+
 def test_one_setting_says_where_spans_go() -> None:
     exports: Callable[..., bool] = lambda **values: open_tracer(settings_of(**values)).exports  # noqa: E731
     assert not exports()

@@ -20,6 +20,7 @@ class CollectedSpan:
     trace: str
     span: str
     parent: str
+    service: str
 
 
 class Collector(ThreadingHTTPServer):
@@ -62,9 +63,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             data = gzip.decompress(data)
         for resource in ExportTraceServiceRequest.FromString(data).resource_spans:
+            of = {row.key: row.value.string_value for row in resource.resource.attributes}
             for scope in resource.scope_spans:
                 self.server.spans += [
-                    CollectedSpan(row.name, row.trace_id.hex(), row.span_id.hex(), row.parent_span_id.hex())
+                    CollectedSpan(
+                        name=row.name,
+                        trace=row.trace_id.hex(),
+                        span=row.span_id.hex(),
+                        parent=row.parent_span_id.hex(),
+                        service=of["service.name"],
+                    )
                     for row in scope.spans
                 ]
         self.send_response(200)

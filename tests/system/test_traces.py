@@ -43,6 +43,14 @@ def test_the_trace_of_a_put_goes_on_until_the_bundle_is_in_both_clouds_and_deliv
     assert {span.parent for span in found if span.name in ("sync", "index")} == {put.span}
     assert {by_id[span.parent].name for span in found if span.name == "notify"} == {"index"}
     assert {by_id[span.parent].name for span in found if span.name == "deliveries"} == {"notify"}
+    # Each process has a name of its own there.
+    assert {(span.name, span.service) for span in found} >= {
+        (PUT, "dss-api"),
+        ("sync", "dss-sync"),
+        ("index", "dss-index"),
+        ("notify", "dss-notify"),
+        ("deliveries", "dss-deliver"),
+    }
 
 
 def test_the_steps_of_a_checkout_are_in_the_trace_of_its_order(
