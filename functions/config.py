@@ -1,6 +1,8 @@
-"""Environment variables that functions-framework reads."""
+"""What a process of functions reads first: its environment."""
 
 import os
+
+from shared.process import begin
 
 
 def let_idle_workers_live() -> None:
@@ -13,3 +15,12 @@ def let_idle_workers_live() -> None:
     """
     if os.environ.get("THREADS", "1") != "1":
         os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = "0"
+
+
+def refuse_wrong_settings() -> None:
+    """On Cloud Run, end a process whose settings are missing or wrong, before it listens.
+
+    Its revision then never gets a request. https://cloud.google.com/run/docs/container-contract#env-vars
+    """
+    if "K_SERVICE" in os.environ:
+        begin()

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from functions.config import let_idle_workers_live
+from functions.config import let_idle_workers_live, refuse_wrong_settings
 
 # Entry points, and the modules that they are in.
 ENTRY_POINTS: Mapping[str, str] = {
@@ -28,6 +28,7 @@ ENTRY_POINTS: Mapping[str, str] = {
 }
 
 let_idle_workers_live()
+refuse_wrong_settings()
 
 
 def __getattr__(name: str) -> Any:

@@ -6,8 +6,7 @@ from functools import cache
 
 from flask import Request
 
-from shared.config import Settings
-from shared.logs import configure_logging
+from shared.process import begin
 from shared.system import Dss
 from shared.tracing import Work
 from shared.wiring import open_system
@@ -19,10 +18,8 @@ _EXPORT_SECONDS = 2.0
 @cache
 def system() -> Dss:
     """Return the dependencies of this process; the first call connects them."""
-    settings = Settings.from_environment()
-    configure_logging(settings.debug)
     # Not every function reads objects.
-    return open_system(settings, late_stores=True)
+    return open_system(begin(), late_stores=True)
 
 
 @contextmanager

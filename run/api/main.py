@@ -2,10 +2,8 @@
 
 from run.api.app import create_app
 from run.api.gateway import Gateway
-from shared.config import Settings
-from shared.logs import configure_logging
+from shared.process import begin
 from shared.wiring import open_system
 
-_settings = Settings.from_environment()
-configure_logging(_settings.debug)
+_settings = begin()
 app = Gateway(create_app(open_system(_settings)), _settings)
