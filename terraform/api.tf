@@ -97,6 +97,7 @@ locals {
 
   # Settings left out keep their defaults in shared/config.py.
   api_environment = merge(local.shared_environment, local.index_environment, local.catalogues_environment, local.sign_in_environment, local.limits_environment, local.deciding_environment, {
+    OTEL_SERVICE_NAME     = local.api_name
     DSS_AWS_ROLE_ARN      = module.aws.role_arns["api"]
     DSS_PUBLIC_URL        = local.api_public_url
     DSS_TRUSTED_PROXIES   = join(",", local.trusted_proxies)
@@ -167,7 +168,7 @@ resource "google_cloud_run_v2_service" "api" {
     }
 
     containers {
-      image = var.api_image
+      image = var.image
 
       ports {
         container_port = 8080

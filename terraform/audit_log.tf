@@ -81,7 +81,7 @@ moved {
 
 # `dss admin who`.
 resource "google_project_iam_member" "operators_read_audit_log" {
-  for_each = toset(var.operators)
+  for_each = local.all_operators
 
   project = var.project_id
   role    = "roles/logging.viewAccessor"
@@ -95,7 +95,7 @@ resource "google_project_iam_member" "operators_read_audit_log" {
 
 # Every command of `dss admin` leaves a line. Cloud Logging knows no smaller place.
 resource "google_project_iam_member" "operators_write_audit_log" {
-  for_each = toset(var.operators)
+  for_each = local.all_operators
 
   project = var.project_id
   role    = "roles/logging.logWriter"

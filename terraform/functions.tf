@@ -241,9 +241,37 @@ locals {
   signing_functions = toset(["deliver", "redeliver"])
 
   function_names = { for name, row in local.functions : name => "${local.prefix}-${replace(name, "_", "-")}" }
-  # Only this form of a function's URL counts as internal when Google's own services call it.
-  function_urls = {
-    for name, function in google_cloudfunctions2_function.dss : name => function.service_config[0].uri
+  # As for the API's: Google's own services count as internal when they call a service by its run.app URL.
+  # https://cloud.google.com/run/docs/securing/ingress
+  function_urls = { for name, service in google_cloud_run_v2_service.function : name => service.uri }
+
+  # Settings left out keep their defaults in shared/config.py.
+  function_environments = {
+    for name, row in local.functions : name => merge(
+      local.shared_environment,
+      { OTEL_SERVICE_NAME = local.function_names[name] },
+      # functions-framework's: as many as there are requests.
+      { THREADS = tostring(row.concurrency) },
+      row.s3 == null ? {} : { DSS_AWS_ROLE_ARN = module.aws.role_arns[name] },
+      row.environment,
+      contains(local.signing_functions, name) && var.subscription_key_version != null ? { DSS_SECRETS_KEY_FILE = local.subscription_key_file } : {},
+      contains(local.index_users, name) ? local.index_environment : {},
+      contains(local.catalogue_users, name) ? local.catalogues_environment : {},
+    )
+  }
+  function_secrets = {
+    for name, row in local.functions : name => concat(
+      [
+        for version in var.postgresql_password_version[*] :
+        { name = "PGPASSWORD", secret = google_secret_manager_secret.postgresql_password.secret_id, version = version }
+        if contains(local.index_users, name)
+      ],
+      [
+        for version in var.smtp_password_version[*] :
+        { name = "DSS_SMTP_PASSWORD", secret = google_secret_manager_secret.smtp_password.secret_id, version = version }
+        if contains(local.mailing_functions, name)
+      ],
+    )
   }
 }
 
@@ -256,90 +284,122 @@ resource "google_service_account" "function" {
   depends_on = [google_project_service.enabled]
 }
 
-resource "google_cloudfunctions2_function" "dss" {
+# Services of the image that the API runs, too, each with its own command: so one digest is what runs, what is tried,
+# and what is gone back to.
+resource "google_cloud_run_v2_service" "function" {
   for_each = local.functions
 
   name        = local.function_names[each.key]
   location    = var.region
   description = each.value.summary
-  labels      = local.labels
+  # Pub/Sub, Cloud Scheduler and Cloud Workflows of this project are internal.
+  ingress             = each.value.called_by == "anyone" ? "INGRESS_TRAFFIC_ALL" : "INGRESS_TRAFFIC_INTERNAL_ONLY"
+  deletion_protection = false
+  labels              = local.labels
 
-  build_config {
-    runtime           = "python311"
-    entry_point       = each.key
-    service_account   = google_service_account.build.id
-    docker_repository = google_artifact_registry_repository.functions.id
-
-    source {
-      storage_source {
-        bucket = google_storage_bucket.source.name
-        object = google_storage_bucket_object.functions.name
-      }
-    }
-  }
-
-  service_config {
-    service_account_email = google_service_account.function[each.key].email
-    # Pub/Sub, Cloud Scheduler and Cloud Workflows of this project are internal.
-    ingress_settings                 = each.value.called_by == "anyone" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
-    available_memory                 = each.value.memory
-    available_cpu                    = "1" # Cloud Run: what serves several requests at once has one at least.
-    timeout_seconds                  = each.value.timeout_seconds
+  template {
+    service_account                  = google_service_account.function[each.key].email
+    timeout                          = "${each.value.timeout_seconds}s"
     max_instance_request_concurrency = each.value.concurrency
-    min_instance_count               = 0
-    max_instance_count               = each.value.max_instances
-    all_traffic_on_latest_revision   = true
 
-    environment_variables = merge(
-      local.shared_environment,
-      # functions-framework's: as many as there are requests.
-      { THREADS = tostring(each.value.concurrency) },
-      each.value.s3 == null ? {} : { DSS_AWS_ROLE_ARN = module.aws.role_arns[each.key] },
-      each.value.environment,
-      contains(local.signing_functions, each.key) && var.subscription_key_version != null ? { DSS_SECRETS_KEY_FILE = local.subscription_key_file } : {},
-      contains(local.index_users, each.key) ? local.index_environment : {},
-      contains(local.catalogue_users, each.key) ? local.catalogues_environment : {},
-    )
+    scaling {
+      min_instance_count = 0
+      max_instance_count = each.value.max_instances
+    }
 
-    dynamic "secret_environment_variables" {
-      for_each = contains(local.index_users, each.key) ? var.postgresql_password_version[*] : []
+    dynamic "vpc_access" {
+      for_each = contains(local.index_users, each.key) ? google_vpc_access_connector.dss : {}
       content {
-        key        = "PGPASSWORD"
-        project_id = var.project_id
-        secret     = google_secret_manager_secret.postgresql_password.secret_id
-        version    = secret_environment_variables.value
+        connector = vpc_access.value.id
+        egress    = "PRIVATE_RANGES_ONLY"
       }
     }
 
-    dynamic "secret_environment_variables" {
-      for_each = contains(local.mailing_functions, each.key) ? var.smtp_password_version[*] : []
-      content {
-        key        = "DSS_SMTP_PASSWORD"
-        project_id = var.project_id
-        secret     = google_secret_manager_secret.smtp_password.secret_id
-        version    = secret_environment_variables.value
-      }
-    }
+    containers {
+      image = var.image
+      # Where its source is, the image says.
+      command = ["functions-framework", "--target=${each.key}"]
 
-    dynamic "secret_volumes" {
-      for_each = contains(local.signing_functions, each.key) ? var.subscription_key_version[*] : []
-      content {
-        mount_path = dirname(local.subscription_key_file)
-        project_id = var.project_id
-        secret     = google_secret_manager_secret.subscription_key.secret_id
-        versions {
-          version = secret_volumes.value
-          path    = basename(local.subscription_key_file)
+      ports {
+        container_port = 8080
+      }
+
+      resources {
+        limits = {
+          cpu    = "1" # Cloud Run: what serves several requests at once has one at least.
+          memory = each.value.memory
+        }
+        cpu_idle          = true
+        startup_cpu_boost = true
+      }
+
+      dynamic "env" {
+        for_each = { for name, value in local.function_environments[each.key] : name => value if value != "" }
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+
+      dynamic "env" {
+        for_each = local.function_secrets[each.key]
+        content {
+          name = env.value.name
+          value_source {
+            secret_key_ref {
+              secret  = env.value.secret
+              version = env.value.version
+            }
+          }
+        }
+      }
+
+      dynamic "volume_mounts" {
+        for_each = contains(local.signing_functions, each.key) ? var.subscription_key_version[*] : []
+        content {
+          name       = "subscription-key"
+          mount_path = dirname(local.subscription_key_file)
+        }
+      }
+
+      # It listens when it has read its settings and imported all that it needs. Every path is the function's own, so
+      # none is asked.
+      startup_probe {
+        period_seconds    = 1
+        timeout_seconds   = 1
+        failure_threshold = 60
+        tcp_socket {
+          port = 8080
         }
       }
     }
 
-    vpc_connector                 = contains(local.index_users, each.key) ? one(values(google_vpc_access_connector.dss)[*].id) : null
-    vpc_connector_egress_settings = contains(local.index_users, each.key) && var.postgresql_tier != null ? "PRIVATE_RANGES_ONLY" : null
+    dynamic "volumes" {
+      for_each = contains(local.signing_functions, each.key) ? var.subscription_key_version[*] : []
+      content {
+        name = "subscription-key"
+        secret {
+          secret = google_secret_manager_secret.subscription_key.secret_id
+          items {
+            version = volumes.value
+            path    = basename(local.subscription_key_file)
+          }
+        }
+      }
+    }
+  }
+
+  # At first. Later, new revisions get requests when the API's has been tried (cloudbuild-apply.yaml).
+  traffic {
+    type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+    percent = 100
+  }
+
+  lifecycle {
+    ignore_changes = [traffic]
   }
 
   depends_on = [
-    time_sleep.build_grants,
     # A function that is called before it may do its work fails, and is called again: harmless, but loud.
     google_firestore_field.exempt,
     google_firestore_field.group_list,
@@ -348,11 +408,10 @@ resource "google_cloudfunctions2_function" "dss" {
   ]
 }
 
-# Cloud Functions asks Cloud Run who may call: a function is a service of the same name.
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
   for_each = local.functions
 
-  name     = google_cloudfunctions2_function.dss[each.key].name
+  name     = google_cloud_run_v2_service.function[each.key].name
   location = var.region
   role     = "roles/run.invoker"
   member   = each.value.called_by == "anyone" ? "allUsers" : google_service_account.caller[each.value.called_by].member

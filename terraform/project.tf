@@ -49,8 +49,6 @@ locals {
 resource "google_project_service" "enabled" {
   for_each = toset([
     "artifactregistry.googleapis.com",
-    "cloudbuild.googleapis.com",
-    "cloudfunctions.googleapis.com",
     "cloudscheduler.googleapis.com",
     "cloudtrace.googleapis.com",
     "firestore.googleapis.com",

@@ -64,11 +64,11 @@ class Services:
 
 
 def hold(services: Services, record: Path) -> None:
-    """Record what serves, and keep requests of the API there; at the first apply there is nothing yet."""
+    """Record what serves, and keep requests there; at the first apply there is nothing yet."""
     served = {name: services.serving(name) for name in services.names()}
     record.write_text(json.dumps(served))
-    if services.api in served:
-        services.send(services.api, f"--to-revisions={served[services.api]}=100")
+    for name, revision in served.items():
+        services.send(name, f"--to-revisions={revision}=100")
 
 
 def offer(services: Services) -> str:
@@ -82,9 +82,10 @@ def offer(services: Services) -> str:
 
 
 def serve(services: Services) -> None:
-    """Send all requests of the API to its newest revision."""
-    newest = services.status(services.api)["latestReadyRevisionName"]
-    services.send(services.api, f"--to-revisions={newest}=100")
+    """Send all requests to the newest revisions: functions first, which do what the API orders."""
+    for name in sorted(services.names(), key=lambda name: name == services.api):
+        newest = services.status(name)["latestReadyRevisionName"]
+        services.send(name, f"--to-revisions={newest}=100")
 
 
 def back(services: Services, record: Path) -> None:

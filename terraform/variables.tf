@@ -177,6 +177,18 @@ variable "operators" {
   default     = []
 }
 
+variable "repair_operators" {
+  type        = list(string)
+  description = "IAM members (a group:…, say) who are operators, and run every command of `dss admin` on machines of their own: they change the catalog, objects in GCS, and queues."
+  default     = []
+}
+
+variable "aws_deploy_role_arn" {
+  type        = string
+  description = "AWS role that a build assumes with its own identity; null for a person, who has credentials."
+  default     = null
+}
+
 variable "audit_log_days" {
   type        = number
   description = "Days for which the audit log, and data access in both clouds, are kept."
@@ -263,12 +275,12 @@ variable "destinations" {
   }
 }
 
-variable "api_image" {
+variable "image" {
   type        = string
-  description = "Container image of the API, as cloudbuild.yaml pushes it."
+  description = "Container image of the API and the functions, as cloudbuild.yaml pushes it."
 
   validation {
-    condition     = can(regex("^[^ :]+(:[^ :@]+|@sha256:[0-9a-f]{64})$", var.api_image))
+    condition     = can(regex("^[^ :]+(:[^ :@]+|@sha256:[0-9a-f]{64})$", var.image))
     error_message = "An image with its tag or digest."
   }
 }

@@ -31,6 +31,17 @@ provider "google" {
 provider "aws" {
   region = var.aws_region
 
+  # Builds. The session lasts as long as a build may; without this it would end after an hour.
+  dynamic "assume_role_with_web_identity" {
+    for_each = var.aws_deploy_role_arn[*]
+    content {
+      role_arn                = assume_role_with_web_identity.value
+      session_name            = "dss-deploy"
+      web_identity_token_file = "/workspace/aws-token"
+      duration                = "2h"
+    }
+  }
+
   default_tags {
     tags = local.labels
   }

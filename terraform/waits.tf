@@ -7,21 +7,6 @@ locals {
   metrics_settle = "120s"
 }
 
-# Those by which functions are built.
-resource "time_sleep" "build_grants" {
-  create_duration = local.grants_settle
-
-  triggers = {
-    account = google_service_account.build.unique_id
-  }
-
-  depends_on = [
-    google_artifact_registry_repository_iam_member.build,
-    google_project_iam_member.build,
-    google_storage_bucket_iam_member.build,
-  ]
-}
-
 # The API and the functions are called as soon as they are there.
 resource "time_sleep" "grants" {
   create_duration = local.grants_settle

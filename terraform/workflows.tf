@@ -46,7 +46,7 @@ resource "google_project_iam_member" "starts_workflows" {
 }
 
 resource "google_project_iam_member" "operators" {
-  for_each = toset(var.operators)
+  for_each = local.all_operators
 
   project = var.project_id
   role    = "roles/workflows.invoker"
@@ -55,7 +55,7 @@ resource "google_project_iam_member" "operators" {
 
 # How far a run has come is in Firestore.
 resource "google_project_iam_member" "operators_read_runs" {
-  for_each = toset(var.operators)
+  for_each = local.all_operators
 
   project = var.project_id
   role    = "roles/datastore.viewer"
@@ -70,7 +70,7 @@ resource "google_project_iam_member" "operators_read_runs" {
 # Lists go into the bucket, and stay as they are: an operator replaces neither a list nor a report.
 resource "google_storage_bucket_iam_member" "operators" {
   for_each = {
-    for grant in setproduct(var.operators, ["roles/storage.objectCreator", "roles/storage.objectViewer"]) :
+    for grant in setproduct(local.all_operators, ["roles/storage.objectCreator", "roles/storage.objectViewer"]) :
     join(" ", grant) => { member = grant[0], role = grant[1] }
   }
 

@@ -85,14 +85,6 @@ def read_plan(path: Path) -> Environments:
             if resource["type"] == "google_cloud_run_v2_service":
                 [container, *_] = values["template"][0]["containers"]
                 found[values["name"]] = {each["name"]: _planned(each) for each in container.get("env") or ()}
-            elif resource["type"] == "google_cloudfunctions2_function":
-                [config] = values["service_config"]
-                variables = config.get("environment_variables") or {}
-                secrets = config.get("secret_environment_variables") or ()
-                found[values["name"]] = {
-                    **{name: _UNKNOWN if value is None else value for name, value in variables.items()},
-                    **{each["key"]: _SECRET for each in secrets},
-                }
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise InvalidInput(
             f"{path}: it is not what `terraform show -json PLAN` prints: {type(error).__name__}: {error}"

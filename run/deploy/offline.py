@@ -20,7 +20,7 @@ FRESH_VCPU, FRESH_MIB = 20, 40 * 1024
 # GCS and S3.
 _LONGEST_BUCKET = 63
 # Builds set these.
-_BUILT = {"project_id", "region", "stage", "api_image"}
+_BUILT = {"project_id", "region", "stage", "image", "aws_deploy_role_arn"}
 _SECONDS = 10
 
 

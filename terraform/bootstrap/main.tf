@@ -10,10 +10,10 @@ locals {
     "billingbudgets.googleapis.com",
     "cloudbilling.googleapis.com",
     "cloudbuild.googleapis.com",
-    "cloudfunctions.googleapis.com",
     "cloudquotas.googleapis.com",
     "cloudresourcemanager.googleapis.com",
     "cloudscheduler.googleapis.com",
+    "containeranalysis.googleapis.com", # Keeps the provenance of images.
     "firestore.googleapis.com",
     "iam.googleapis.com",
     "iamcredentials.googleapis.com",
@@ -29,8 +29,6 @@ locals {
   agents = ["cloudscheduler.googleapis.com", "pubsub.googleapis.com", "workflows.googleapis.com"]
 
   deploy_roles = concat([
-    "artifactregistry.admin",
-    "cloudfunctions.admin",
     "cloudscheduler.admin",
     "datastore.owner",
     "iam.serviceAccountAdmin",
@@ -62,8 +60,10 @@ locals {
     "roles/datastore.viewer",
     "roles/logging.logWriter",
     "roles/logging.viewAccessor",
-    "roles/storage.objectViewer",
+    "roles/pubsub.viewer",
+    "roles/run.viewer",
     "roles/workflows.invoker",
+    "projects/${var.project_id}/roles/${google_project_iam_custom_role.pauses.role_id}",
   ]
 }
 
@@ -182,6 +182,14 @@ resource "google_project_iam_member" "deploy" {
   member  = google_service_account.deploy.member
 }
 
+# Builds push images; to read them is enough to deploy them.
+resource "google_artifact_registry_repository_iam_member" "deploy" {
+  repository = google_artifact_registry_repository.images.name
+  location   = google_artifact_registry_repository.images.location
+  role       = "roles/artifactregistry.writer"
+  member     = google_service_account.deploy.member
+}
+
 # https://cloud.google.com/iam/docs/setting-limits-on-granting-roles
 resource "google_project_iam_member" "grants" {
   project = var.project_id
@@ -192,6 +200,25 @@ resource "google_project_iam_member" "grants" {
     title      = "roles of the DSS only"
     expression = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []).hasOnly(${replace(jsonencode(local.granted_roles), "\"", "'")})"
   }
+}
+
+# `dss admin stop` and `start`, for `repair_operators` of deployments. It is made here because who can change a role
+# that it also grants can give itself anything.
+resource "google_project_iam_custom_role" "pauses" {
+  role_id     = "dssPauses"
+  title       = "DSS: pauses and resumes"
+  description = "Stops and starts pushes of Pub/Sub and jobs of Cloud Scheduler."
+  permissions = [
+    "cloudscheduler.jobs.enable",
+    "cloudscheduler.jobs.get",
+    "cloudscheduler.jobs.list",
+    "cloudscheduler.jobs.pause",
+    "pubsub.subscriptions.get",
+    "pubsub.subscriptions.list",
+    "pubsub.subscriptions.update",
+  ]
+
+  depends_on = [google_project_service.enabled]
 }
 
 # So that a build can ask for the token with which it assumes the AWS role.

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +64,80 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Service:
+    """A service of Cloud Run, with its one container."""
+
+    values: Json
+
+    @property
+    def template(self) -> Json:
+        """What its revisions are made of."""
+        [template] = self.values["template"]
+        found: Json = template
+        return found
+
+    @property
+    def container(self) -> Json:
+        """What runs in its instances."""
+        [container] = self.template["containers"]
+        found: Json = container
+        return found
+
+    @property
+    def environment(self) -> dict[str, str | None]:
+        """The variables of its process; the value of a secret is None."""
+        return {row["name"]: row["value"] for row in self.container["env"]}
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The variables of its process that are no secrets."""
+        return {name: value for name, value in self.environment.items() if value is not None}
+
+    @property
+    def secrets(self) -> list[tuple[str, str, str]]:
+        """The variables that are secrets: name, secret, version."""
+        return [
+            (row["name"], one["secret"], one["version"])
+            for row in self.container["env"]
+            for source in row["value_source"]
+            for one in source["secret_key_ref"]
+        ]
+
+    @property
+    def secret_files(self) -> list[tuple[str, str, str]]:
+        """The files that are secrets: secret, path, version."""
+        places = {row["name"]: row["mount_path"] for row in self.container["volume_mounts"]}
+        return [
+            (secret["secret"], f"{places[row['name']]}/{item['path']}", item["version"])
+            for row in self.template["volumes"]
+            for secret in row["secret"]
+            for item in secret["items"]
+        ]
+
+    @property
+    def limits(self) -> dict[str, str]:
+        """The CPUs and the memory of an instance."""
+        [resources] = self.container["resources"]
+        found: dict[str, str] = resources["limits"]
+        return found
+
+    @property
+    def max_instances(self) -> int:
+        """How many instances there are at most."""
+        return int(self.template["scaling"][0]["max_instance_count"])
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests an instance gets at once."""
+        return int(self.template["max_instance_request_concurrency"])
+
+    @property
+    def timeout_seconds(self) -> int:
+        """After how long Cloud Run ends a request."""
+        return int(self.template["timeout"].removesuffix("s"))
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The plan for given variables, with made-up values for the attributes that a cloud decides."""
 
@@ -83,6 +156,17 @@ class Deployment:
             for name, row in self.resources.items()
             if name.startswith(start)
         }
+
+    @property
+    def api(self) -> Service:
+        """The service of the API."""
+        return Service(self.one("google_cloud_run_v2_service.api"))
+
+    @property
+    def functions(self) -> dict[str, Service]:
+        """The services of the functions, by entry point."""
+        rows = self.by_key("google_cloud_run_v2_service.function")
+        return {name: Service(values) for name, values in rows.items()}
 
     def one(self, address: str) -> Json:
         """Return the values at an address."""
@@ -105,7 +189,6 @@ class Workspace:
         shutil.copytree(ROOT / "workflows", root / "workflows")
         (root / "functions").mkdir()
         shutil.copy(SUBSCRIPTIONS, root / "functions")
-        pack_functions(root / "build" / "functions.zip")
 
     def initialize(self) -> None:
         """Install the providers."""
@@ -162,11 +245,6 @@ class Workspace:
             timeout=SLOWNESS * 120,
             check=False,
         )
-
-
-def pack_functions(archive: Path) -> None:
-    """Write the source archive of the functions, as a deployment does."""
-    subprocess.run([sys.executable, ROOT / "terraform" / "package_functions.py", archive], check=True)
 
 
 def terraform() -> str:

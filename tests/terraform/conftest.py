@@ -18,7 +18,7 @@ GENERIC = {
 }
 REQUIRED = {
     "project_id": "a-project",
-    "api_image": "us-east1-docker.pkg.dev/a-project/dss/api:1",
+    "image": "us-east1-docker.pkg.dev/a-project/dss/dss:1",
     "oidc_issuer": "https://issuer.example",
     "oidc_audiences": ["https://dss.example"],
 }
@@ -36,6 +36,7 @@ OPTIONAL = {
     "staging_writers": ["group:labs@example.org"],
     "checkout_readers": ["group:readers@example.org"],
     "operators": ["group:operators@example.org"],
+    "repair_operators": ["group:on-call@example.org"],
     "audit_log_days": 3000,
     "audit_log_locked": False,
     "aws_staging_writer_arns": ["arn:aws:iam::111122223333:root"],

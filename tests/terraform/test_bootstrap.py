@@ -14,10 +14,8 @@ BOUNDARY = OPTIONAL["aws_permissions_boundary_arn"]
 # What one must hold to make resources of these kinds, the first prefix counts: a role of the account that
 # deploys.
 MAKERS = {
-    "google_artifact_registry_": "artifactregistry.admin",
     "google_cloud_run_": "run.admin",
     "google_cloud_scheduler_": "cloudscheduler.admin",
-    "google_cloudfunctions2_": "cloudfunctions.admin",
     "google_compute_managed_ssl_certificate": "compute.securityAdmin",
     "google_compute_security_policy": "compute.securityAdmin",
     "google_compute_ssl_policy": "compute.securityAdmin",

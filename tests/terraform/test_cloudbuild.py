@@ -1,6 +1,8 @@
 """Both files of Cloud Build name only what is there: files, targets, substitutions, variables, steps."""
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -46,12 +48,40 @@ def test_every_file_and_directory_named_is_there() -> None:
         assert (ROOT / name).exists(), name
 
 
+def test_an_image_is_pushed_when_its_packages_have_been_looked_at() -> None:
+    [image] = BUILD["images"]
+    scanned, listed = STEPS["scan"]["args"], STEPS["sbom"]["args"]
+    file = listed[1].partition("spdx-json=")[2]
+
+    assert BUILD["options"]["requestedVerifyOption"] == "VERIFIED"
+    assert f"--tag={image}" in STEPS["build"]["args"] and listed[0] == f"docker:{image}"
+    assert scanned[0] == f"sbom:{file}" and "--fail-on=critical" in scanned
+    assert {"audit", "scan"} <= set(STEPS["push"]["waitFor"]) and STEPS["scan"]["waitFor"] == ["sbom"]
+    assert f'cp {file} "gs://${{_STATE_BUCKET}}/sboms/' in STEPS["keep"]["args"][-1]
+    # The accepted ids reach the tool that looks.
+    done = subprocess.run(
+        ["make", "--dry-run", "--assume-old=setup", "audit", "ACCEPTED=A-1 B-2"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "--ignore-vuln=A-1 --ignore-vuln=B-2" in done.stdout
+
+
+def test_the_hashes_of_providers_are_kept_by_the_first_build_and_bind_the_others() -> None:
+    lock = '"gs://${_STATE_BUCKET}/terraform.lock.hcl"'
+
+    assert f"cp --no-clobber terraform/.terraform.lock.hcl {lock}" in STEPS["keep"]["args"][-1]
+    assert f"lock={lock}" in STEPS["settings"]["args"][-1]
+    assert "if [ -f .terraform.lock.hcl ]; then lock=-lockfile=readonly; fi" in STEPS["plan"]["args"][-1]
+    assert "-lockfile=readonly" in APPLYING["apply"]["args"][-1]
+    assert {"settings"} <= set(STEPS["plan"]["waitFor"])
+
+
 def test_every_target_of_make_is_there() -> None:
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
     for step in [*STEPS.values(), *APPLYING.values()]:
         if step.get("entrypoint") == "make":
-            assert set(step["args"]) <= set(targets)
+            assert {name for name in step["args"] if "=" not in name} <= set(targets)
 
 
 @pytest.mark.parametrize("steps", [STEPS, APPLYING])
@@ -121,14 +151,22 @@ def test_the_image_that_is_deployed_was_pushed_to_the_repository_of_terraform(
     assert f"--tag={image}" in STEPS["build"]["args"]
     assert image in STEPS["check-image"]["args"]
     assert "RepoDigests" in STEPS["push"]["args"][-1]
-    assert '-var="api_image=$$(cat /workspace/image)"' in STEPS["plan"]["args"][-1]
+    assert '-var="image=$$(cat /workspace/image)"' in STEPS["plan"]["args"][-1]
 
 
-def test_nothing_is_planned_before_the_functions_are_packed_and_load() -> None:
-    [check] = [step for step in STEPS.values() if "functions.main" in step["args"][-1]]
+def test_nothing_is_pushed_before_every_function_has_loaded_in_the_image() -> None:
+    [image] = set(re.findall(r'docker push "(.*)"', STEPS["push"]["args"][-1]))
+    code = STEPS["check-functions"]["args"][-1]
 
-    assert "functions" in check["waitFor"] and check["id"] in STEPS["plan"]["waitFor"]
-    assert STEPS["functions"]["args"] == ["terraform/package_functions.py"]
+    assert image in STEPS["check-functions"]["args"]
+    assert "check-functions" in STEPS["push"]["waitFor"]
+    # It runs here, too, with the source of the checkout.
+    source = ROOT / "functions" / "main.py"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"FUNCTION_SOURCE": str(source), "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("step", [STEPS["plan"], APPLYING["apply"]])

@@ -122,17 +122,10 @@ def test_the_key_of_subscriptions_is_mounted_where_the_code_looks_for_it(
     assert (volume["secret"][0]["secret"], item["version"]) == ("dss-subscription-key", "4")
 
     for name, version in (("least", None), ("most", "4")):
-        functions = deployments[name].by_key("google_cloudfunctions2_function.dss")
-        for function, resource in functions.items():
-            config = resource["service_config"][0]
+        for function, row in deployments[name].functions.items():
             signs = version is not None and function in ("deliver", "redeliver")
-            assert config["environment_variables"].get("DSS_SECRETS_KEY_FILE") == (file if signs else None)
-            mounted = [
-                (row["secret"], f"{row['mount_path']}/{one['path']}", one["version"])
-                for row in config["secret_volumes"]
-                for one in row["versions"]
-            ]
-            assert mounted == ([("dss-subscription-key", file, version)] if signs else [])
+            assert row.given.get("DSS_SECRETS_KEY_FILE") == (file if signs else None)
+            assert row.secret_files == ([("dss-subscription-key", file, version)] if signs else [])
 
 
 def test_without_a_signing_key_nothing_is_mounted(deployments: dict[str, Deployment]) -> None:
@@ -229,10 +222,7 @@ def _api_cors(deployment: Deployment) -> dict[str, str]:
 
 
 def _environments(deployment: Deployment) -> list[dict[str, str]]:
-    return [
-        row["service_config"][0]["environment_variables"]
-        for row in deployment.by_key("google_cloudfunctions2_function.dss").values()
-    ]
+    return [row.given for row in deployment.functions.values()]
 
 
 def _gcs_deletions(bucket: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -285,7 +275,7 @@ def test_s3_encrypts_so_that_an_etag_is_an_md5(deployment: Deployment) -> None:
 def test_bad_variables_are_refused(workspace: Workspace) -> None:
     bad = {
         "project_id": "A Project",
-        "api_image": "an-image-of-no-version",
+        "image": "an-image-of-no-version",
         "oidc_issuer": "http://issuer.example",
         "oidc_audiences": [],
         "oidc_issuers": [{"issuer": "http://b.example", "audiences": ["b"]}],

@@ -24,8 +24,7 @@ PREFIXES = {f"{kind}/" for kind in Kind}
 
 def rows_of(deployment: Deployment) -> dict[str, Json]:
     """Return what is pushed: without catalogues, nothing to the function that fills them."""
-    functions = deployment.by_key("google_cloudfunctions2_function.dss")
-    return {name: row for name, row in ROWS.items() if row["function"] in functions}
+    return {name: row for name, row in ROWS.items() if row["function"] in deployment.functions}
 
 
 def topic_id(deployment: Deployment, name: str) -> str:
@@ -92,15 +91,15 @@ def test_only_the_main_bucket_may_publish_to_the_sns_topic(deployment: Deploymen
 def test_sns_pushes_to_the_function_which_accepts_no_other_topic(deployment: Deployment) -> None:
     subscription = deployment.one("aws_sns_topic_subscription.s3_events")
     topic = deployment.one("module.aws.aws_sns_topic.object_events")
-    [config] = deployment.by_key("google_cloudfunctions2_function.dss")["s3_events"]["service_config"]
+    function = deployment.functions["s3_events"]
 
     assert (subscription["topic_arn"], subscription["protocol"]) == (topic["arn"], "https")
-    assert subscription["endpoint"] == config["uri"]
+    assert subscription["endpoint"] == function.values["uri"]
     # Without its envelope a message has no signature.
     assert subscription["raw_message_delivery"] is False
     assert subscription["endpoint_auto_confirms"] is True
     assert topic["signature_version"] == 2
-    settings = Settings.from_environment(config["environment_variables"])
+    settings = Settings.from_environment(function.given)
     assert settings.sns_topics == (topic["arn"],)
     assert settings.sns_signatures
 
@@ -122,7 +121,7 @@ def test_the_subscriptions_are_those_of_the_local_stack(deployment: Deployment) 
 
 
 def test_pushes_carry_an_identity_that_the_function_admits(deployment: Deployment) -> None:
-    functions = deployment.by_key("google_cloudfunctions2_function.dss")
+    functions = deployment.functions
     invokers = deployment.by_key("google_cloud_run_v2_service_iam_member.invoker")
     account = deployment.one('google_service_account.caller["pubsub"]')
 
@@ -130,7 +129,7 @@ def test_pushes_carry_an_identity_that_the_function_admits(deployment: Deploymen
         function = ROWS[name]["function"]
         [push] = row["push_config"]
         [token] = push["oidc_token"]
-        assert push["push_endpoint"] == token["audience"] == functions[function]["service_config"][0]["uri"]
+        assert push["push_endpoint"] == token["audience"] == functions[function].values["uri"]
         assert token["service_account_email"] == account["email"]
         assert invokers[function]["member"] == account["member"]
 

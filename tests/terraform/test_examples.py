@@ -17,7 +17,7 @@ def example(name: str) -> Configuration:
 
 
 def test_each_example_is_deployed(workspace: Workspace) -> None:
-    built = {"project_id": REQUIRED["project_id"], "api_image": REQUIRED["api_image"]}
+    built = {"project_id": REQUIRED["project_id"], "image": REQUIRED["image"]}
 
     found = workspace.apply(
         {name: {**example(name).given, **built, "stage": STAGES[name]} for name in STAGES}

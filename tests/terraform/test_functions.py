@@ -1,13 +1,15 @@
 """The functions: which there are, how much they take on at once, and who calls them."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 import functions.main
 from shared.checksums import MIB, part_size
-from tests.support.terraform_cli import SUBSCRIPTIONS, Deployment
+from tests.support.terraform_cli import ROOT, SUBSCRIPTIONS, Deployment, Service
+from tests.terraform.conftest import REQUIRED
 
 PUSHED = {row["function"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
 # Measured; docs/deploy.md says how.
@@ -22,13 +24,11 @@ OF_CATALOGUES = {"explore", "manifest"}
 
 def names(deployment: Deployment) -> set[str]:
     """Return the names of the functions that a deployment has."""
-    return set(deployment.by_key("google_cloudfunctions2_function.dss"))
+    return set(deployment.functions)
 
 
-def service(deployment: Deployment, name: str) -> dict[str, Any]:
-    row = deployment.by_key("google_cloudfunctions2_function.dss")[name]
-    config: dict[str, Any] = row["service_config"][0]
-    return config
+def service(deployment: Deployment, name: str) -> Service:
+    return deployment.functions[name]
 
 
 def test_every_entry_point_is_deployed_and_no_other(deployments: dict[str, Deployment]) -> None:
@@ -39,18 +39,29 @@ def test_every_entry_point_is_deployed_and_no_other(deployments: dict[str, Deplo
 
 
 def test_functions_are_entry_points_of_their_names(deployment: Deployment) -> None:
-    deployed = deployment.by_key("google_cloudfunctions2_function.dss")
+    for name, row in deployment.functions.items():
+        assert row.container["command"] == ["functions-framework", f"--target={name}"]
+    assert deployment.outputs["function_urls"].keys() == deployment.functions.keys()
 
-    assert {row["build_config"][0]["entry_point"] for row in deployed.values()} == set(deployed)
-    assert deployment.outputs["function_urls"].keys() == deployed.keys()
+
+def test_functions_and_the_api_run_one_image(deployment: Deployment) -> None:
+    images = {row.container["image"] for row in (deployment.api, *deployment.functions.values())}
+
+    assert images == {REQUIRED["image"]}
+    # It has what the command needs to find the entry points.
+    assert deployment.api.container["command"] in (None, [])
 
 
-def test_functions_are_built_from_the_archive_as_it_is_now(deployment: Deployment) -> None:
-    archive = deployment.one("google_storage_bucket_object.functions")
+def test_a_function_serves_when_it_listens_and_an_apply_moves_no_request(deployment: Deployment) -> None:
+    text = (ROOT / "terraform" / "functions.tf").read_text()
+    [block] = re.findall(r'^resource "google_cloud_run_v2_service" .*?^}', text, re.MULTILINE | re.DOTALL)
 
-    for row in deployment.by_key("google_cloudfunctions2_function.dss").values():
-        [source] = row["build_config"][0]["source"][0]["storage_source"]
-        assert (source["bucket"], source["object"]) == (archive["bucket"], archive["name"])
+    for row in deployment.functions.values():
+        [probe] = row.container["startup_probe"]
+        [port] = row.container["ports"]
+        assert [each["port"] for each in probe["tcp_socket"]] == [port["container_port"]]
+        assert row.values["traffic"][0]["percent"] == 100, "those of the first apply"
+    assert "ignore_changes = [traffic]" in block
 
 
 def test_what_is_replicated_at_once_fits_into_memory(deployment: Deployment) -> None:
@@ -58,19 +69,17 @@ def test_what_is_replicated_at_once_fits_into_memory(deployment: Deployment) -> 
     # S3 is handed a whole part, which is put together from chunks: twice its size, for a moment.
     largest_event = 2 * part_size(1) // MIB + 16
 
-    assert sync["available_memory"] == "512Mi"
-    assert IDLE_MIB + sync["max_instance_request_concurrency"] * largest_event < 512
-    copy = service(deployment, "copy")
-    assert copy["max_instance_request_concurrency"] <= sync["max_instance_request_concurrency"]
+    assert sync.limits["memory"] == "512Mi"
+    assert IDLE_MIB + sync.concurrency * largest_event < 512
+    assert service(deployment, "copy").concurrency <= sync.concurrency
 
 
 def test_a_function_has_as_many_threads_as_requests(deployment: Deployment) -> None:
     for name in names(deployment):
         config = service(deployment, name)
-        threads = int(config["environment_variables"]["THREADS"])
-        assert threads == config["max_instance_request_concurrency"], name
+        assert int(config.given["THREADS"]) == config.concurrency, name
         # Cloud Run: more than one request at once needs a whole CPU.
-        assert config["available_cpu"] == "1", name
+        assert config.limits["cpu"] == "1", name
 
 
 def test_a_push_ends_before_pub_sub_gives_it_up(deployment: Deployment) -> None:
@@ -78,25 +87,16 @@ def test_a_push_ends_before_pub_sub_gives_it_up(deployment: Deployment) -> None:
         if name in OF_CATALOGUES - names(deployment):
             continue
         # Pub/Sub: 600 s at most.
-        assert service(deployment, name)["timeout_seconds"] < row["ack_deadline_seconds"] <= 600
+        assert service(deployment, name).timeout_seconds < row["ack_deadline_seconds"] <= 600
 
 
 def test_by_default_every_service_fits_into_the_quota_of_a_new_project(
     deployments: dict[str, Deployment],
 ) -> None:
     least = deployments["least"]
-    [template] = least.one("google_cloud_run_v2_service.api")["template"]
-    [api] = template["containers"]
-    [limits] = api["resources"]
-    needs = {"api": (template["scaling"][0]["max_instance_count"], limits["limits"])}
-    for name in names(least):
-        config = service(least, name)
-        sizes = {"cpu": config["available_cpu"], "memory": config["available_memory"]}
-        needs[name] = (config["max_instance_count"], sizes)
-
-    for name, (instances, sizes) in needs.items():
-        assert instances * int(sizes["cpu"]) <= QUOTA_VCPU, name
-        assert instances * mebibytes(sizes["memory"]) < QUOTA_MIB, name
+    for name, row in {"api": least.api, **least.functions}.items():
+        assert row.max_instances * int(row.limits["cpu"]) <= QUOTA_VCPU, name
+        assert row.max_instances * mebibytes(row.limits["memory"]) < QUOTA_MIB, name
 
 
 def mebibytes(size: str) -> int:
@@ -107,16 +107,16 @@ def mebibytes(size: str) -> int:
 def test_limits_are_the_variables(deployments: dict[str, Deployment]) -> None:
     most = deployments["most"]
 
-    assert service(most, "sync")["max_instance_count"] == 5
-    assert service(most, "copy")["max_instance_count"] == 6
-    assert service(most, "importer")["max_instance_count"] == 4
-    assert service(most, "index")["max_instance_count"] == 7
-    assert service(most, "explore")["max_instance_count"] == 3
-    assert service(most, "checkout")["max_instance_count"] == 8
-    assert service(most, "notify")["max_instance_count"] == 9
+    assert service(most, "sync").max_instances == 5
+    assert service(most, "copy").max_instances == 6
+    assert service(most, "importer").max_instances == 4
+    assert service(most, "index").max_instances == 7
+    assert service(most, "explore").max_instances == 3
+    assert service(most, "checkout").max_instances == 8
+    assert service(most, "notify").max_instances == 9
     for name in ("deliver", "redeliver"):
-        assert service(most, name)["max_instance_count"] == 10
-        networks = service(most, name)["environment_variables"]["DSS_CALLBACK_NETWORKS"]
+        assert service(most, name).max_instances == 10
+        networks = service(most, name).given["DSS_CALLBACK_NETWORKS"]
         assert networks == "10.1.0.0/16,fd00::/8"
 
 
@@ -131,7 +131,7 @@ def test_a_scheduled_function_has_one_instance_and_takes_one_call_at_a_time(
 ) -> None:
     config = service(deployment, scheduled)
 
-    assert (config["max_instance_count"], config["max_instance_request_concurrency"]) == (1, 1)
+    assert (config.max_instances, config.concurrency) == (1, 1)
 
 
 def test_cloud_scheduler_calls_every_five_minutes_with_an_identity(
@@ -143,8 +143,8 @@ def test_cloud_scheduler_calls_every_five_minutes_with_an_identity(
     config = service(deployment, scheduled)
 
     assert (job["schedule"], job["time_zone"]) == ("*/5 * * * *", "Etc/UTC")
-    assert job["attempt_deadline"] == f"{config['timeout_seconds']}s"
-    assert target["uri"] == token["audience"] == config["uri"]
+    assert job["attempt_deadline"] == f"{config.timeout_seconds}s"
+    assert target["uri"] == token["audience"] == config.values["uri"]
     assert token["service_account_email"] == caller(deployment, "scheduler")["email"]
 
 
@@ -166,17 +166,15 @@ def test_each_function_is_called_by_one_identity_and_from_inside(deployment: Dep
         expected["explore"] = caller(deployment, "pubsub")["member"]
         expected["manifest"] = caller(deployment, "workflows")["member"]
     invokers = deployment.by_key("google_cloud_run_v2_service_iam_member.invoker")
-    deployed = deployment.by_key("google_cloudfunctions2_function.dss")
+    deployed = deployment.functions
 
     assert {name: row["member"] for name, row in invokers.items()} == expected
     assert {row["role"] for row in invokers.values()} == {"roles/run.invoker"}
     assert {name: row["name"] for name, row in invokers.items()} == {
-        name: row["name"] for name, row in deployed.items()
+        name: row.values["name"] for name, row in deployed.items()
     }
     assert {
-        name
-        for name, row in deployed.items()
-        if row["service_config"][0]["ingress_settings"] != "ALLOW_INTERNAL_ONLY"
+        name for name, row in deployed.items() if row.values["ingress"] != "INGRESS_TRAFFIC_INTERNAL_ONLY"
     } == {"s3_events"}
 
 
@@ -188,5 +186,5 @@ def test_each_function_runs_as_an_account_of_its_own(deployment: Deployment) -> 
     accounts = deployment.by_key("google_service_account.function")
 
     for name in names(deployment):
-        assert service(deployment, name)["service_account_email"] == accounts[name]["email"]
+        assert service(deployment, name).template["service_account"] == accounts[name]["email"]
     assert len({row["account_id"] for row in accounts.values()}) == len(names(deployment))

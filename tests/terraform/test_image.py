@@ -1,18 +1,24 @@
-"""The API's image holds what the API needs, and nothing else."""
+"""The image holds what the API and the functions need, and nothing else."""
 
 import ast
 import json
 import re
+import shutil
+import subprocess
+import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from functions.main import ENTRY_POINTS
 from run.api.gateway import THREADS
 from run.api.interfaces import INTERFACES
 from tests.support.dockerfile import copied, ignored, instructions
 from tests.support.python_imports import LOCK_FILE, is_locked, is_ours, locked, modules_imported, normal
 from tests.support.terraform_cli import ROOT
+from tests.support.waiting import SLOWNESS
 
 DOCKERFILE = ROOT / "run" / "api" / "Dockerfile"
 IGNORE_FILE = ROOT / ".dockerignore"
@@ -101,6 +107,61 @@ def test_the_tool_that_builds_our_own_package_is_pinned_where_the_image_looks_fo
     )
 
     assert "--hash=sha256:" in entry
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's files of the image, and nothing else of the checkout."""
+    directory = tmp_path_factory.mktemp("image")
+    for path in files_in_image():
+        target = directory / relative(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return directory
+
+
+# Loads all functions as the command of Terraform does, and prints where our own modules came from. Python
+# runs without its site module: else the checkout, installed for development, would be on the path.
+LOAD = """
+import sys
+packages, root, *names = sys.argv[1:]
+sys.path += [packages, root]
+import functions_framework
+for name in names:
+    functions_framework.create_app(target=name, source=root + "/functions/main.py")
+import functions.push, shared
+print(functions.__file__, shared.__file__)
+"""
+
+
+def test_every_function_loads_from_the_image_alone(installed: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-B", "-I", "-S", "-c", LOAD),
+            *(sysconfig.get_path("purelib"), str(installed), *ENTRY_POINTS),
+        ],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SLOWNESS * 60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [f"{installed}/functions/__init__.py", f"{installed}/shared/__init__.py"]
+
+
+def test_the_image_says_where_the_source_of_functions_is() -> None:
+    [environment] = [arguments for name, arguments in instructions(DOCKERFILE) if name == "ENV"]
+    [source] = re.findall(r"FUNCTION_SOURCE=(\S+)", environment)
+    [python] = set(re.findall(r"^FROM python:([\d.]+)-", DOCKERFILE.read_text(), re.MULTILINE))
+
+    # Where pip puts the packages of the wheel.
+    assert source == f"/venv/lib/python{python}/site-packages/functions/main.py"
+    assert "functions" in {module.partition("/")[0] for module in map(relative, files_in_image())}
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    others = {path.name for path in (ROOT / "functions").iterdir() if path.suffix not in (".py", "")}
+    assert set(data["functions"]) == others
 
 
 def test_the_image_does_not_run_as_root() -> None:

@@ -59,7 +59,7 @@ def test_what_is_described_is_what_is_deployed(deployments: dict[str, Deployment
 def test_services_wait_for_the_indexes_of_their_queries() -> None:
     for file, kind in (
         ("api.tf", "google_cloud_run_v2_service"),
-        ("functions.tf", "google_cloudfunctions2_function"),
+        ("functions.tf", "google_cloud_run_v2_service"),
     ):
         text = (ROOT / "terraform" / file).read_text()
         [block] = re.findall(rf'^resource "{kind}" .*?^}}', text, re.MULTILINE | re.DOTALL)

@@ -30,10 +30,10 @@ def threshold(condition: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_backlogs_are_measured_by_what_the_sweep_logs(deployment: Deployment) -> None:
     metrics = deployment.by_key("google_logging_metric.backlog")
-    service = deployment.by_key("google_cloudfunctions2_function.dss")["sweep"]["name"]
+    service = deployment.functions["sweep"].values["name"]
 
     backlogs = {"replication", "events", "journals"}
-    if "explore" in deployment.by_key("google_cloudfunctions2_function.dss"):
+    if "explore" in deployment.functions:
         backlogs |= {"catalogues"}
     numbers = ("oldest_seconds", "objects")
     assert set(metrics) == {f"{backlog}_{field}" for backlog in backlogs for field in numbers}
@@ -158,12 +158,8 @@ def test_a_service_at_its_largest_number_of_instances_is_an_alert(
 ) -> None:
     for deployment in deployments.values():
         services = {
-            row["name"]: row["service_config"][0]["max_instance_count"]
-            for row in deployment.by_key("google_cloudfunctions2_function.dss").values()
+            row.values["name"]: row.max_instances for row in (deployment.api, *deployment.functions.values())
         }
-        [template] = deployment.one("google_cloud_run_v2_service.api")["template"]
-        api = deployment.one("google_cloud_run_v2_service.api")["name"]
-        services[api] = template["scaling"][0]["max_instance_count"]
         alerts = deployment.by_key("google_monitoring_alert_policy.dss")
 
         watched = {key.removeprefix("instances_") for key in alerts if key.startswith("instances_")}

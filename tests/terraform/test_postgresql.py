@@ -21,14 +21,12 @@ USERS = {"administer", "explore", "index", "manifest", "sweep"}
 
 
 def api(deployment: Deployment) -> Json:
-    template: Json = deployment.one("google_cloud_run_v2_service.api")["template"][0]
-    return template
+    return deployment.api.template
 
 
 def environments(deployment: Deployment) -> dict[str, dict[str, str | None]]:
-    functions = deployment.by_key("google_cloudfunctions2_function.dss")
-    rows = {name: row["service_config"][0]["environment_variables"] for name, row in functions.items()}
-    return {"api": {row["name"]: row["value"] for row in api(deployment)["containers"][0]["env"]}} | rows
+    services = {"api": deployment.api, **deployment.functions}
+    return {name: row.environment for name, row in services.items()}
 
 
 def test_without_a_tier_no_postgresql_is_deployed(deployments: dict[str, Deployment]) -> None:
@@ -92,11 +90,9 @@ def test_the_database_has_connections_for_all_instances(deployments: dict[str, D
     most = deployments["most"]
     [instance] = most.of_type("google_sql_database_instance").values()
     [flag] = instance["settings"][0]["database_flags"]
-    [template] = most.one("google_cloud_run_v2_service.api")["template"]
-    functions = most.by_key("google_cloudfunctions2_function.dss")
-    largest = sum(functions[name]["service_config"][0]["max_instance_count"] for name in ("explore", "index"))
+    largest = sum(most.functions[name].max_instances for name in ("explore", "index"))
     # One pool for the search index, and one for catalogues.
-    of_the_api = 2 * template["scaling"][0]["max_instance_count"]
+    of_the_api = 2 * most.api.max_instances
 
     assert flag["name"] == "max_connections"
     assert int(flag["value"]) >= POOL_SIZE * (of_the_api + largest) + 30

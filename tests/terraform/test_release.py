@@ -55,7 +55,7 @@ class CloudRun:
         return found
 
     def deploy(self, name: str, revision: str, *, moves: bool, ingress: str = "all") -> None:
-        """Add a revision, as an apply does: requests of functions move at once, those of the API do not."""
+        """Add a revision; `moves`: at a first apply, when nothing holds requests where they are."""
         services = self.services
         row = services.setdefault(
             name,
@@ -73,8 +73,12 @@ class CloudRun:
             row["status"]["traffic"] = [{"latestRevision": True, "revisionName": revision, "percent": 100}]
         self.write(services)
 
+    def traffic(self, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.services[name]["status"]["traffic"]
+        return found
+
     def serving(self, name: str) -> str:
-        [target] = [row for row in self.services[name]["status"]["traffic"] if row.get("percent")]
+        [target] = [row for row in self.traffic(name) if row.get("percent")]
         return str(target["revisionName"])
 
 
@@ -93,18 +97,22 @@ def run(step: str, record: Path | None = None, stage: str = "") -> None:
     release.main([step, f"--stage={stage}", "--region=us-east1", *more])
 
 
-def test_a_new_revision_serves_only_when_it_has_been_tried(
+def test_new_revisions_serve_only_when_the_api_has_been_tried(
     cloud: CloudRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cloud.deploy("dss-api", "api-1", moves=True)
+    names = ("dss-api", "dss-sync")
+    for name in names:
+        cloud.deploy(name, f"{name}-1", moves=True)
     run("hold", tmp_path / "record")
-    cloud.deploy("dss-api", "api-2", moves=False)
+    assert not any("latestRevision" in row for name in names for row in cloud.traffic(name))
+    for name in names:
+        cloud.deploy(name, f"{name}-2", moves=False)
     run("offer")
 
     assert capsys.readouterr().out == "https://next---dss-api.example\n"
-    assert cloud.serving("dss-api") == "api-1"
+    assert [cloud.serving(name) for name in names] == ["dss-api-1", "dss-sync-1"]
     run("serve")
-    assert cloud.serving("dss-api") == "api-2"
+    assert [cloud.serving(name) for name in names] == ["dss-api-2", "dss-sync-2"]
 
 
 def test_what_does_not_work_goes_back_functions_too(cloud: CloudRun, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """Who may do what, in both clouds: every grant is in a table here, so that none comes about unnoticed."""
 
+import re
 from typing import Any
 
 import pytest
 
 from shared.access.buckets import PROOF_KEY
 from shared.identifiers import Kind
-from tests.support.terraform_cli import Deployment
+from tests.support.terraform_cli import ROOT, Deployment
 
 READ, WRITE = "roles/storage.objectViewer", "roles/storage.objectUser"
 CATALOG = ("project", "roles/datastore.user")
@@ -67,17 +68,23 @@ GRANTS = {
         STARTS_WORKFLOWS,
     },
     "dss-signer": {("bucket main", READ), ("bucket checkout", READ)},
-    "dss-build": {
-        ("bucket source", READ), ("repository dss-functions", "roles/artifactregistry.writer"),
-        ("project", READ), LOGS,
-    },
     "dss-workflows": {LOGS},
     "dss-pubsub": set(),
     "dss-scheduler": set(),
 }  # fmt: skip
 
+# Who repairs, and how, beside what is on one place.
+REPAIRING = "group:on-call@example.org"
+PAUSES = "projects/a-project/roles/dssPauses"
+OF_REPAIRS = {"roles/pubsub.viewer", "roles/run.viewer", PAUSES}
+# Roles that the guide names for less, and those that hold all of them.
+COVERED = {
+    "roles/storage.objectViewer": "roles/storage.objectUser",
+    "roles/datastore.viewer": "roles/datastore.user",
+}
+
 # What runs none of our code exports no spans; all else does.
-WITHOUT_SPANS = {"dss-signer", "dss-build", "dss-workflows", "dss-pubsub", "dss-scheduler"}
+WITHOUT_SPANS = {"dss-signer", "dss-workflows", "dss-pubsub", "dss-scheduler"}
 
 # With catalogues, these as well.
 TELLS_CATALOGUES = ("topic bundle-changes", PUBLISH)
@@ -151,7 +158,7 @@ AWS_PROOFS = {("s3:ListBucket", "arn:aws:s3:::*"), ("s3:GetObject", f"arn:aws:s3
 
 
 def has_catalogues(deployment: Deployment) -> bool:
-    return "explore" in deployment.by_key("google_cloudfunctions2_function.dss")
+    return "explore" in deployment.functions
 
 
 def users_of_s3(deployment: Deployment) -> set[str]:
@@ -172,19 +179,17 @@ def place(deployment: Deployment, kind: str, row: dict[str, Any]) -> str:
     by_name = {account["name"]: account["account_id"] for account in accounts(deployment)}
     secrets = deployment.of_type("google_secret_manager_secret").values()
     by_id = {secret["id"]: secret["secret_id"] for secret in secrets}
-    repositories = deployment.of_type("google_artifact_registry_repository").values()
-    repository = {each["name"]: each["repository_id"] for each in repositories}
     match kind:
         case "google_storage_bucket_iam_member":
             return f"bucket {row['bucket'].rsplit('-', 1)[1]}"
         case "google_pubsub_topic_iam_member":
             return f"topic {row['topic']}"
+        case "google_pubsub_subscription_iam_member":
+            return f"subscription {row['subscription']}"
         case "google_secret_manager_secret_iam_member":
             return f"secret {by_id[row['secret_id']]}"
         case "google_service_account_iam_member":
             return f"account {by_name[row['service_account_id']]}"
-        case "google_artifact_registry_repository_iam_member":
-            return f"repository {repository[row['repository']]}"
         case "google_project_iam_member":
             return "project"
     raise AssertionError(f"a grant of another kind: {kind}")
@@ -219,10 +224,10 @@ def test_grants_on_the_project_are_bound_to_a_place_where_google_knows_one(deplo
     # Operators, where there are any, read how far their runs have come, and who read and wrote what.
     assert bound - of_operators == {
         ("roles/datastore.user", database),
-        (READ, 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-123456789012-us-east1")'),
     }
     # Cloud Workflows, Cloud Logging and Cloud Trace know no smaller place.
-    assert {row["role"] for row in rows if not row["condition"]} == {
+    repairing = {role for _, role in grants(deployment, REPAIRING) if role in OF_REPAIRS}
+    assert {row["role"] for row in rows if not row["condition"]} - repairing == {
         "roles/cloudtrace.agent",
         "roles/workflows.invoker",
         "roles/logging.logWriter",
@@ -250,6 +255,45 @@ def test_operators_start_workflows_and_put_lists_and_change_nothing_themselves(
     }  # fmt: skip
 
 
+def test_who_repairs_may_do_what_the_guide_says_that_commands_need(
+    deployments: dict[str, Deployment],
+) -> None:
+    found = grants(deployments["most"], REPAIRING)
+    held = {role for _, role in found}
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    table = guide.split("| command | needs in Google Cloud | needs in AWS |")[1].split("\n\n")[0]
+    rows = [row.split("|")[1:4] for row in table.splitlines()[2:]]
+    needed = {role for _, google, _ in rows for role in re.findall(r"`(roles/[\w.]+)`", google)}
+
+    assert len(rows) > 20 and needed - held <= set(COVERED)
+    assert {COVERED[role] for role in needed - held} <= held
+    # Nothing that no command needs, beside what operators have.
+    others = {role for _, role in grants(deployments["most"], "group:operators@example.org")}
+    assert held - others <= needed | {PAUSES}
+    assert others <= held
+    for topic in deployments["most"].of_type("google_pubsub_topic").values():
+        assert (f"topic {topic['name']}", PUBLISH) in found
+    for queue in deployments["most"].of_type("google_pubsub_subscription").values():
+        assert (f"subscription {queue['name']}", "roles/pubsub.subscriber") in found
+    for purpose in ("main", "checkout", "reports"):
+        assert (f"bucket {purpose}", WRITE) in found
+
+
+def test_who_pauses_the_system_can_do_that_and_no_more(bootstrap: dict[str, Deployment]) -> None:
+    role = bootstrap["least"].one("google_project_iam_custom_role.pauses")
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    [row] = [line for line in guide.splitlines() if line.startswith("| `stop`, `start` |")]
+
+    assert f"projects/a-project/roles/{role['role_id']}" == PAUSES
+    assert {name.rpartition(".")[2] for name in role["permissions"]} == {
+        "enable", "get", "list", "pause", "update",
+    }  # fmt: skip
+    assert {name.rpartition(".")[0] for name in role["permissions"]} == {
+        "cloudscheduler.jobs", "pubsub.subscriptions",
+    }  # fmt: skip
+    assert f"`{role['role_id']}`" in row
+
+
 def test_the_owner_of_the_signing_key_can_only_read(deployment: Deployment) -> None:
     signer = deployment.one("google_service_account.signer")
 
@@ -265,11 +309,8 @@ def component(request: pytest.FixtureRequest, deployment: Deployment) -> str:
 
 def test_the_components_that_use_s3_have_an_aws_role_and_its_arn(deployment: Deployment) -> None:
     roles = deployment.by_key("module.aws.aws_iam_role.dss")
-    functions = deployment.by_key("google_cloudfunctions2_function.dss")
-    [api] = deployment.one("google_cloud_run_v2_service.api")["template"][0]["containers"]
-    environments = {"api": {row["name"]: row["value"] for row in api["env"]}} | {
-        name: row["service_config"][0]["environment_variables"] for name, row in functions.items()
-    }
+    services = {"api": deployment.api, **deployment.functions}
+    environments = {name: row.environment for name, row in services.items()}
 
     users = users_of_s3(deployment)
     assert set(roles) == users
@@ -406,14 +447,10 @@ def test_the_account_that_reads_the_proofs_of_owners_is_an_output(deployment: De
 
 def test_the_password_of_the_mail_server_is_a_secret(deployments: dict[str, Deployment]) -> None:
     for name, version in (("least", None), ("most", "3")):
-        functions = deployments[name].by_key("google_cloudfunctions2_function.dss")
+        functions = deployments[name].functions
         secrets = {
-            function: [
-                (row["key"], row["secret"], row["version"])
-                for row in config["service_config"][0]["secret_environment_variables"]
-                if row["key"] == "DSS_SMTP_PASSWORD"
-            ]
-            for function, config in functions.items()
+            function: [row for row in service.secrets if row[0] == "DSS_SMTP_PASSWORD"]
+            for function, service in functions.items()
         }
         given = [("DSS_SMTP_PASSWORD", "dss-smtp-password", version)] if version else []
         assert secrets == {

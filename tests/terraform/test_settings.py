@@ -23,11 +23,8 @@ FOR_EMULATORS_ONLY = {
 @pytest.fixture
 def environments(deployment: Deployment) -> dict[str, dict[str, str | None]]:
     """The environment of each component; a secret's value is None."""
-    [api] = deployment.one("google_cloud_run_v2_service.api")["template"][0]["containers"]
-    functions = deployment.by_key("google_cloudfunctions2_function.dss")
-    return {"api": {row["name"]: row["value"] for row in api["env"]}} | {
-        name: row["service_config"][0]["environment_variables"] for name, row in functions.items()
-    }
+    services = {"api": deployment.api, **deployment.functions}
+    return {name: row.environment for name, row in services.items()}
 
 
 def test_components_get_no_variable_that_is_not_a_setting(
@@ -87,6 +84,6 @@ def test_the_settings_of_a_plan_are_found(
 
 def test_a_deployment_exports_the_share_of_traces_that_it_is_told(deployments: dict[str, Deployment]) -> None:
     for name, percent in (("least", "10"), ("most", "100")):
-        rows = deployments[name].by_key("google_cloudfunctions2_function.dss").values()
-        given = {row["service_config"][0]["environment_variables"]["DSS_TRACE_PERCENT"] for row in rows}
+        rows = deployments[name].functions.values()
+        given = {row.given["DSS_TRACE_PERCENT"] for row in rows}
         assert given == {percent}, name

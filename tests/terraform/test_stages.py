@@ -46,7 +46,7 @@ def test_nothing_of_a_stage_has_the_name_of_what_is_deployed_without_one(
 def test_a_stage_is_in_every_name_that_it_chooses(staged: Deployment) -> None:
     chosen = {
         "google_service_account": "account_id", "google_secret_manager_secret": "secret_id",
-        "google_cloudfunctions2_function": "name", "google_workflows_workflow": "name",
+        "google_workflows_workflow": "name",
         "google_pubsub_topic": "name", "google_pubsub_subscription": "name",
         "google_cloud_run_v2_service": "name", "google_cloud_scheduler_job": "name",
         "google_firestore_database": "name", "google_logging_metric": "name",
@@ -67,8 +67,8 @@ def test_a_stage_is_in_every_name_that_it_chooses(staged: Deployment) -> None:
 def test_the_code_finds_the_topics_workflows_and_catalog_of_its_stage(staged: Deployment) -> None:
     workflows = {row["name"] for row in staged.of_type("google_workflows_workflow").values()}
     topics = staged.by_key("google_pubsub_topic.dss")
-    for row in staged.by_key("google_cloudfunctions2_function.dss").values():
-        settings = Settings.from_environment(row["service_config"][0]["environment_variables"])
+    for row in staged.functions.values():
+        settings = Settings.from_environment(row.given)
         assert {f"{settings.pubsub_prefix}{key}": row["name"] for key, row in topics.items()} == {
             row["name"]: row["name"] for row in topics.values()
         }

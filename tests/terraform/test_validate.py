@@ -75,10 +75,13 @@ resource "google_pubsub_subscription" "missing_argument" {
     }
   }
 }
-resource "google_cloudfunctions2_function" "without_its_place" {
-  name = "n"
-  service_config {
-    max_instances = 3
+resource "google_cloud_run_v2_service" "wrong_scaling" {
+  name     = "n"
+  location = "l"
+  template {
+    scaling {
+      max_instances = 3
+    }
   }
 }
 resource "google_storage_buckets" "unknown_resource" {}

@@ -20,8 +20,7 @@ def waits_of(kind: str, name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("kind", "name", "wait"),
     [
-        ("google_cloudfunctions2_function", "dss", "time_sleep.build_grants"),
-        ("google_cloudfunctions2_function", "dss", "time_sleep.grants"),
+        ("google_cloud_run_v2_service", "function", "time_sleep.grants"),
         ("google_cloud_run_v2_service", "api", "time_sleep.grants"),
         ("aws_sns_topic_subscription", "s3_events", "time_sleep.invokers"),
         ("google_monitoring_alert_policy", "dss", "time_sleep.metrics"),
@@ -32,7 +31,7 @@ def test_what_needs_something_that_is_late_waits_for_it(kind: str, name: str, wa
 
 
 def test_the_waits_come_after_every_grant_to_what_runs_our_code() -> None:
-    waited = set().union(*(waits_of("time_sleep", name) for name in ("build_grants", "grants", "invokers")))
+    waited = set().union(*(waits_of("time_sleep", name) for name in ("grants", "invokers")))
     granted = {
         f"{kind}.{name}"
         for kind, name in re.findall(r'^resource "(google_\w+_iam_member)" "(\w+)"', TEXT, re.MULTILINE)

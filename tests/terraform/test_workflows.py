@@ -11,14 +11,13 @@ FILES = {path.stem: path.read_text() for path in (ROOT / "workflows").glob("*.ya
 
 
 def settings(deployment: Deployment) -> Settings:
-    [config] = deployment.by_key("google_cloudfunctions2_function.dss")["sync"]["service_config"]
-    return Settings.from_environment(config["environment_variables"])
+    return Settings.from_environment(deployment.functions["sync"].given)
 
 
 def test_every_file_is_a_workflow(deployment: Deployment) -> None:
     deployed = deployment.by_key("google_workflows_workflow.dss")
     # Without catalogues there is no function that the workflow `manifest` could call.
-    without = {"manifest"} - set(deployment.by_key("google_cloudfunctions2_function.dss"))
+    without = {"manifest"} - set(deployment.functions)
 
     assert {name: row["source_contents"] for name, row in deployed.items()} == {
         **{name: text for name, text in FILES.items() if name not in without},
@@ -43,13 +42,12 @@ def test_workflows_are_given_every_variable_that_they_read(deployment: Deploymen
 
 def test_workflows_call_functions_that_admit_them(deployment: Deployment) -> None:
     account = deployment.one('google_service_account.caller["workflows"]')
-    functions = deployment.by_key("google_cloudfunctions2_function.dss")
     invokers = deployment.by_key("google_cloud_run_v2_service_iam_member.invoker")
 
     for row in deployment.by_key("google_workflows_workflow.dss").values():
         assert row["service_account"] == account["id"]
         assert row["user_env_vars"] == {
-            f"DSS_{name.upper()}_FUNCTION_URL": function["service_config"][0]["uri"]
-            for name, function in functions.items()
+            f"DSS_{name.upper()}_FUNCTION_URL": function.values["uri"]
+            for name, function in deployment.functions.items()
             if invokers[name]["member"] == account["member"]
         }

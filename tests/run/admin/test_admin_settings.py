@@ -23,9 +23,9 @@ def plan(path: Path, env: Mapping[str, str], **changes: str | None) -> Path:
     api = {"containers": [{"env": [{"name": name, "value": value} for name, value in values.items()]}]}
     secret = {"name": "PGPASSWORD", "value": None, "value_source": [{"secret_key_ref": []}]}
     api["containers"][0]["env"].append(secret)
-    config = {"environment_variables": {"A": "1", "B": None}, "secret_environment_variables": [{"key": "C"}]}
-    function = {"name": "dss-more", "service_config": [config]}
-    child = {"resources": [{"type": "google_cloudfunctions2_function", "values": function}]}
+    env_of_more = [{"name": "A", "value": "1"}, {"name": "B", "value": None}, {**secret, "name": "C"}]
+    function = {"name": "dss-more", "template": [{"containers": [{"env": env_of_more}]}]}
+    child = {"resources": [{"type": "google_cloud_run_v2_service", "values": function}]}
     module = {
         "resources": [
             {"type": "google_cloud_run_v2_service", "values": {"name": "dss-api", "template": [api]}},
