@@ -156,6 +156,8 @@ def test_the_image_says_where_the_source_of_functions_is() -> None:
     [source] = re.findall(r"FUNCTION_SOURCE=(\S+)", environment)
     [python] = set(re.findall(r"^FROM python:([\d.]+)-", DOCKERFILE.read_text(), re.MULTILINE))
 
+    # gunicorn's control socket, which functions-framework does not switch off, and its user has no home.
+    assert "XDG_RUNTIME_DIR=/tmp" in environment.split()
     # Where pip puts the packages of the wheel.
     assert source == f"/venv/lib/python{python}/site-packages/functions/main.py"
     assert "functions" in {module.partition("/")[0] for module in map(relative, files_in_image())}
