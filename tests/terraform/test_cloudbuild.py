@@ -49,12 +49,15 @@ def test_every_file_and_directory_named_is_there() -> None:
 
 
 def test_an_image_is_pushed_when_its_packages_have_been_looked_at() -> None:
-    [image] = BUILD["images"]
+    [signed] = BUILD["images"]
+    image = signed.removesuffix("-signed")
     scanned, listed = STEPS["scan"]["args"], STEPS["sbom"]["args"]
     file = listed[1].partition("spdx-json=")[2]
 
     assert BUILD["options"]["requestedVerifyOption"] == "VERIFIED"
-    assert f"--tag={image}" in STEPS["build"]["args"] and listed[0] == f"docker:{image}"
+    # One build has both tags, so both have its digest; the repository's tags are immutable.
+    assert {f"--tag={image}", f"--tag={signed}"} <= set(STEPS["build"]["args"]) and signed != image
+    assert listed[0] == f"docker:{image}"
     assert scanned[0] == f"sbom:{file}" and "--fail-on=critical" in scanned
     assert {"audit", "scan"} <= set(STEPS["push"]["waitFor"]) and STEPS["scan"]["waitFor"] == ["sbom"]
     assert f'cp {file} "gs://${{_STATE_BUCKET}}/sboms/' in STEPS["keep"]["args"][-1]
