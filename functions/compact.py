@@ -1,4 +1,7 @@
-"""`compact`: compact events into journals. Started by Cloud Scheduler."""
+"""`compact`: compact events into journals, and save subscriptions to the buckets.
+
+Started by Cloud Scheduler.
+"""
 
 import functions_framework
 import structlog
@@ -10,6 +13,7 @@ from shared.clock import Deadline
 from shared.errors import DssError, Stopped
 from shared.events.journal import compact as compact_replica
 from shared.system import Dss
+from shared.webhooks.saved_subscriptions import save_subscriptions
 
 _log = structlog.get_logger()
 # Seconds after which no further journal is started. The next run continues.
@@ -18,7 +22,10 @@ _SECONDS = 240
 
 @functions_framework.http
 def compact(request: Request) -> Answer:
-    """Write the journals that are due on all replicas; a replica that fails does not stop the others."""
+    """Write the journals that are due on all replicas, and save subscriptions that have changed.
+
+    A replica that fails does not stop the others. Answers with the number of journals, or 503 and why.
+    """
     if request.method != "POST":
         # Health checks use GET.
         return "use POST to start a compaction", 405
@@ -44,4 +51,18 @@ def _compacted(dss: Dss) -> Answer:
         except DssError as error:
             _log.warning("compaction failed", replica=replica.name, reason=error.title)
             failure = error.title
+    failure = _saved(dss) or failure
     return (failure, 503) if failure else (str(written), 200)
+
+
+def _saved(dss: Dss) -> str:
+    """Save the subscriptions of all replicas; return what failed, or nothing."""
+    failure = ""
+    for replica in dss.replicas:
+        try:
+            if buckets := save_subscriptions(dss, replica.name):
+                _log.info("subscriptions saved", replica=replica.name, buckets=buckets)
+        except DssError as error:
+            _log.warning("subscriptions not saved", replica=replica.name, reason=error.title)
+            failure = error.title
+    return failure

@@ -27,6 +27,8 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 # The prefix of the keys of manifests of catalogues, in the primary replica's bucket alone.
 CATALOGUE_MANIFESTS = "manifests/"
+# The prefix of the keys of saved subscriptions.
+SAVED_SUBSCRIPTIONS = "subscriptions/"
 
 # The types of events, and of the documents about them.
 EVENT_TYPES = ("CREATE", "TOMBSTONE")

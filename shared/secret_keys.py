@@ -5,6 +5,7 @@ file has one key of Fernet (AES-128-CBC, HMAC-SHA-256) per line. The first one e
 replace a key, add a new first line.
 """
 
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -15,3 +16,10 @@ from cryptography.fernet import Fernet, MultiFernet
 def secret_keys(path: str) -> MultiFernet:
     """Return the keys of a file. Raises OSError if it can't be read, and ValueError if a line is no key."""
     return MultiFernet([Fernet(line) for line in Path(path).read_text().split()])
+
+
+@cache
+def key_id(path: str) -> str:
+    """Return an id of the key that encrypts, which says nothing about it. Raises OSError, or ValueError."""
+    first, *_ = Path(path).read_text().split()
+    return hashlib.sha256(first.encode()).hexdigest()[:8]

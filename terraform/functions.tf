@@ -84,14 +84,14 @@ locals {
       environment      = merge(local.notified_environment, { DSS_CALLBACK_NETWORKS = join(",", var.callback_networks) })
     }
     compact = {
-      summary          = "Puts events that have come by into journals of many."
+      summary          = "Puts events that have come by into journals of many, and saves subscriptions."
       called_by        = "scheduler"
       memory           = "512Mi"
       timeout_seconds  = 1800
       concurrency      = 1
       max_instances    = 1 # A second one beside the first would only do the same.
       gcs              = { main = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = [], checks_out = false }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = ["main/subscriptions"], checks_out = false }
       catalog          = true
       publishes_to     = []
       starts_workflows = false
@@ -238,7 +238,8 @@ locals {
     DSS_SUBSCRIPTION_DAYS = tostring(var.subscription_days)
   }
   mailing_functions = toset(["checkout", "sweep"])
-  signing_functions = toset(["deliver", "redeliver"])
+  # What has the keys of subscriptions: to sign with their secrets, and to save all that they are.
+  signing_functions = toset(["compact", "deliver", "redeliver"])
 
   function_names = { for name, row in local.functions : name => "${local.prefix}-${replace(name, "_", "-")}" }
   # As for the API's: Google's own services count as internal when they call a service by its run.app URL.
@@ -454,7 +455,7 @@ resource "google_secret_manager_secret_iam_member" "function" {
   member    = google_service_account.function[each.key].member
 }
 
-# Who signs notifications.
+# Who signs notifications, and who saves subscriptions.
 resource "google_secret_manager_secret_iam_member" "subscription_key" {
   for_each = local.signing_functions
 

@@ -8,14 +8,15 @@ may have as many as there are numbers. To create one is to claim a free number, 
 with one, parallel requests of an owner wait for each other's locks, and fail after a while.
 
 `subscription_sets` has one number for each replica, which grows with every change: a process that keeps all
-subscriptions of a replica in memory checks with one read whether they are current.
+subscriptions of a replica in memory checks with one read whether they are current. Beside it is the number at
+which they were last saved to the buckets (`shared.webhooks.saved_subscriptions`).
 """
 
 import hashlib
 import json
 import operator
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,7 +29,7 @@ from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 from google.cloud.firestore_v1 import ExistsOption
 
-from shared.catalog.database import Database, NameTaken, Write, create_document
+from shared.catalog.database import Database, NameTaken, Step, Write, create_document
 from shared.errors import NotAcceptable, Unprocessable
 
 
@@ -162,6 +163,26 @@ class SubscriptionCatalog:
         snapshot = self._database.get(self._secrets.document(uuid))
         return str(snapshot.get("secret")) if snapshot.exists else None
 
+    def change_secret(self, subscription: Subscription, change: Callable[[str], str]) -> None:
+        """Write the encrypted secret of a subscription in another form, if it still has one."""
+
+        def step(current: Any) -> Step | None:
+            if not current.exists:
+                return None
+            return {"secret": change(str(current.get("secret")))}, [self._count_change(subscription.replica)]
+
+        self._database.advance(self._secrets.document(subscription.uuid), step)
+
+    def secrets(self, uuids: Iterable[str]) -> Mapping[str, str]:
+        """Return the encrypted secrets of those of some subscriptions that have one; one read each."""
+        references = list(map(self._secrets.document, uuids))
+        return {one.id: str(one.get("secret")) for one in self._database.get_many(references)}
+
+    def known(self, uuids: Iterable[str]) -> frozenset[str]:
+        """Return which of these subscriptions exist; one read each."""
+        references = list(map(self._collection.document, uuids))
+        return frozenset(one.id for one in self._database.get_many(references, ["replica"]))
+
     def of_owner(self, owner: str, replica: str) -> list[Subscription]:
         """Return an owner's subscriptions on a replica, oldest first; one read each."""
         subscriptions = map(subscription_of, self._database.query(self._of_owner(owner, replica)))
@@ -174,8 +195,29 @@ class SubscriptionCatalog:
 
     def generation(self, replica: str) -> int:
         """Return a number that grows with every change of a replica's subscriptions, in one read."""
-        snapshot = self._database.get(self._sets.document(replica))
-        return int(snapshot.get("generation")) if snapshot.exists else 0
+        return self.generations(replica)[0]
+
+    def generations(self, replica: str) -> tuple[int, int]:
+        """Return that number, and what it was when the subscriptions were last saved, in one read."""
+        found = self._database.get(self._sets.document(replica)).to_dict() or {}
+        return int(found.get("generation", 0)), int(found.get("saved", 0))
+
+    def note_saved(self, replica: str, generation: int) -> None:
+        """Note that the subscriptions of a generation are about to be saved."""
+        reference = self._sets.document(replica)
+        self._database.commit(lambda batch: batch.set(reference, {"saved": generation}, merge=True))
+
+    def follow(self, replica: str, generation: int) -> None:
+        """Make what this catalog has the successor of a generation that another one has saved."""
+
+        def step(current: Any) -> Step | None:
+            found = current.to_dict() or {}
+            if found.get("saved", 0) >= generation:
+                return None
+            after = max(found.get("generation", 0), generation) + 1
+            return {"generation": after, "saved": generation}, ()
+
+        self._database.advance(self._sets.document(replica), step)
 
     def every_of_owner(self, owner: str) -> list[Subscription]:
         """Return an owner's subscriptions on all replicas, in no order; one read each."""

@@ -15,7 +15,7 @@ from functools import partial
 
 from shared.copying.uploads import abandoned, name_of
 from shared.errors import ObjectNotFound
-from shared.identifiers import CATALOGUE_MANIFESTS, parse_document_key, parse_key
+from shared.identifiers import CATALOGUE_MANIFESTS, SAVED_SUBSCRIPTIONS, parse_document_key, parse_key
 from shared.kinds import find_kind
 from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument
 from shared.maintenance.merge import by_key, side_by_side
@@ -274,6 +274,8 @@ class Audit:
     def _elsewhere(self, replica: Replica, after: str) -> Iterator[Finding]:
         """Yield the objects that are in no section of the bucket."""
         known = {section.prefix for section in self._sections.values()} | {replica.store.parts_prefix} - {""}
+        # Each is made anew with the next change, and the keys that encrypt it prove it.
+        known |= {SAVED_SUBSCRIPTIONS}
         if replica.name == self._dss.replicas.primary.name:
             # The bucket's life cycle removes these.
             known |= {CATALOGUE_MANIFESTS}

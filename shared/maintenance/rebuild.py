@@ -1,6 +1,7 @@
 """Rebuild the catalog from one bucket alone.
 
-Purges, groups and bindings come first, then events, then files, bundles, tombstones and collections.
+Purges, groups and bindings come first, then events, then files, bundles, tombstones and collections, and at
+last subscriptions.
 
 At every moment a read on the replica sees nothing that it would not have seen when the bucket was written,
 and nothing is published twice: so sweeps, events and deletions may go on meanwhile. Safe to repeat: a rebuild
@@ -20,16 +21,18 @@ from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.retry import retry
 from shared.system import Dss
+from shared.webhooks.saved_subscriptions import restore_subscriptions
 
 # Objects that are restored at once. Firestore: a new load should begin with at most 500 writes a second; an
 # object takes two writes and about six round trips, so these threads make some hundred.
 _THREADS = 32
 _EVENTS = "events"
+_SUBSCRIPTIONS = "subscriptions"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """The outcome for one manifest, tombstone or event.
+    """The outcome for one manifest, tombstone, event or subscription.
 
     `failed` says why it is not in the catalog, else it is empty. `new`: the catalog had to learn of it, or
     would have to. `waits`: what it rests on is not there.
@@ -45,7 +48,7 @@ class Restored:
 def section_names() -> tuple[str, ...]:
     """Return the sections of a rebuild, in its order."""
     before, after = _around_events()
-    return (*(kind.section for kind in before), _EVENTS, *(kind.section for kind in after))
+    return (*(kind.section for kind in before), _EVENTS, *(kind.section for kind in after), _SUBSCRIPTIONS)
 
 
 def _ordered() -> list[ObjectKind[Any]]:
@@ -83,6 +86,8 @@ def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Re
         yield Restored(section=_EVENTS, key=event.key, new=event.new, failed=event.failed)
     for kind in after:
         yield from _restored_kind(dss, replica, kind, hidden, dry_run=dry_run)
+    for one in restore_subscriptions(dss, replica, dry_run=dry_run):
+        yield Restored(section=_SUBSCRIPTIONS, key=one.key, new=one.new, failed=one.failed)
 
 
 def _restored_kind(

@@ -119,7 +119,8 @@ data "aws_iam_policy_document" "objects" {
   }
 
   # Copies that prove wrong are removed before anybody sees them. S3 keeps nothing of what is deleted, so in main
-  # the right ends where copies of blobs are: but for operators' runs, no manifest and no tombstone can be removed.
+  # the right ends where copies of blobs are, and saved subscriptions: but for operators' runs, no manifest and no
+  # tombstone can be removed.
   dynamic "statement" {
     for_each = length(each.value.removes) > 0 ? [each.value.removes] : []
     content {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.access.buckets import PROOF_KEY
-from shared.identifiers import Kind
+from shared.identifiers import SAVED_SUBSCRIPTIONS, Kind
 from tests.support.terraform_cli import ROOT, Deployment
 
 READ, WRITE = "roles/storage.objectViewer", "roles/storage.objectUser"
@@ -29,7 +29,10 @@ GRANTS = {
         ("account dss-api", "roles/iam.serviceAccountTokenCreator"),
     },
     "dss-sync": {("bucket main", WRITE), ("topic dead-letters", PUBLISH), CATALOG, STARTS_WORKFLOWS},
-    "dss-compact": {("bucket main", WRITE), CATALOG},
+    "dss-compact": {
+        ("bucket main", WRITE), CATALOG,
+        ("secret dss-subscription-key", "roles/secretmanager.secretAccessor"),
+    },
     "dss-index": {
         ("bucket main", WRITE), ("topic bundle-events", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG,
         ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
@@ -139,7 +142,7 @@ AWS_CREATES = {
 AWS_REMOVES = {
     "api": set(),
     "sync": {"main"},
-    "compact": set(),
+    "compact": {"main"},
     "index": set(),
     "notify": set(),
     "explore": set(),
@@ -150,6 +153,8 @@ AWS_REMOVES = {
     "administer": {"main", "checkout"},
     "importer": {"main"},
 }
+# Only what operators start removes more than copies of blobs: for good, and with earlier versions.
+AWS_FOLDERS = {"administer": "", "compact": SAVED_SUBSCRIPTIONS}
 # Where unfinished uploads are found, and aborted.
 AWS_ABORTS = {"administer": {"main", "checkout"}, "sweep": {"main", "checkout"}}
 AWS_CHECKS_OUT = {"copy", "checkout"}
@@ -376,9 +381,8 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     assert bool(removing) == bool(AWS_REMOVES[component])
     if removing:
         assert removing["actions"] == ["s3:DeleteObject"]
-        # Only what operators start removes more than copies: for good, and with earlier versions.
-        blobs = "/*" if component == "administer" else "/blobs/*"
-        folders = {"main": f"{arns['main']}{blobs}", "checkout": f"{arns['checkout']}/*"}
+        folder = AWS_FOLDERS.get(component, "blobs/")
+        folders = {"main": f"{arns['main']}/{folder}*", "checkout": f"{arns['checkout']}/*"}
         assert set(removing["resources"]) == {folders[where] for where in AWS_REMOVES[component]}
     assert [(row["actions"], row["resources"]) for row in erasing if row] == (
         [
