@@ -1,4 +1,4 @@
-"""List and delete the subscriptions of everybody, and check their secrets."""
+"""List and delete the subscriptions of everybody, check their secrets, and encrypt them anew."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from shared.access.audit_log import utc_text
 from shared.catalog import Subscription
 from shared.errors import DssError
 from shared.identifiers import check_uuid
+from shared.secret_keys import secret_keys
 from shared.system import Dss
 from shared.webhooks.owners import is_paused
 from shared.webhooks.secrets import decrypt_secret
@@ -71,6 +72,32 @@ def check_secrets(context: Context) -> int:
     summary = {name: counts[name] for name in ("signed", "unsigned", "bad")}
     context.show({**summary, "first": bad}, "\n".join(lines))
     return 1 if bad else 0
+
+
+def encrypt_secrets(context: Context, *, dry_run: bool) -> int:
+    """Encrypt the secret of each subscription by the first key. Return 1 if one can't be decrypted."""
+    counts: Counter[str] = Counter()
+    with operator_settings() as settings, context.progress("secrets", unit="objects") as progress:
+        dss = open_system(settings)
+        signed = (one for one in _of(dss, (), "") if one.signed)
+        for number, subscription in enumerate(signed, start=1):
+            counts[_encrypted(dss, subscription, dry_run=dry_run)] += 1
+            progress.reach(number, f"{counts['bad']:,} bad")
+    summary = {name: counts[name] for name in ("encrypted", "bad")}
+    what = "would be encrypted" if dry_run else "encrypted"
+    text = f"{counts['encrypted']:,} {what} by the first key, {counts['bad']:,} bad (dss admin secrets check)"
+    context.show({"dry_run": dry_run, **summary}, text)
+    return 1 if counts["bad"] else 0
+
+
+def _encrypted(dss: Dss, subscription: Subscription, *, dry_run: bool) -> str:
+    """Encrypt a secret by the first key; return `encrypted`, or `bad` if that is not possible."""
+    if _wrong_with(dss, subscription):
+        return "bad"
+    if not dry_run:
+        keys = secret_keys(dss.settings.secrets_key_file)
+        dss.catalog.subscriptions.change_secret(subscription, lambda old: keys.rotate(old.encode()).decode())
+    return "encrypted"
 
 
 def _of(dss: Dss, names: Sequence[str], owner: str) -> Iterator[Subscription]:

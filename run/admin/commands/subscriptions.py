@@ -45,7 +45,7 @@ def delete(context: Context, uuid: str, dry_run: bool, yes: bool) -> int:
 @click.group()
 @json_option
 def secrets() -> None:
-    """Check the secrets that the deployment keeps."""
+    """Check the secrets that the deployment keeps, and encrypt them anew."""
 
 
 @secrets.command(epilog=examples("dss admin secrets check"))
@@ -59,3 +59,17 @@ def check(context: Context) -> int:
     from run.admin.subscriptions import check_secrets
 
     return check_secrets(context)
+
+
+@secrets.command(epilog=examples("dss admin secrets encrypt --dry-run"))
+@options.dry_run
+@json_option
+@click.pass_obj
+def encrypt(context: Context, dry_run: bool) -> int:
+    """Encrypt the secret of each subscription by the first key of DSS_SECRETS_KEY_FILE.
+
+    Then the keys after it decrypt nothing that is kept. The exit code is 1 if no key decrypts a secret.
+    """
+    from run.admin.subscriptions import encrypt_secrets
+
+    return encrypt_secrets(context, dry_run=dry_run)

@@ -85,3 +85,15 @@ def test_a_key_that_decrypts_no_secret_is_noticed(env: dict[str, str], tmp_path:
     assert [row["uuid"] for row in with_other.json["first"]] == [uuid]
     assert "a line is no key" in with_broken.json["first"][0]["why"]
     assert "a secret" not in well.out + with_other.out
+    assert dss_here({**env, "DSS_SECRETS_KEY_FILE": str(other)}, "admin", "secrets", "encrypt").code == 1
+
+    # The new key first; once it has encrypted them, the old one is of no use.
+    both = tmp_path / "both"
+    both.write_bytes(other.read_bytes() + b"\n" + Path(env["DSS_SECRETS_KEY_FILE"]).read_bytes())
+    with_both = {**env, "DSS_SECRETS_KEY_FILE": str(both)}
+    dry = dss_here(with_both, "admin", "secrets", "encrypt", "--dry-run", "--json")
+    assert (dry.code, dry.json) == (0, {"dry_run": True, "encrypted": 1, "bad": 0})
+    assert dss_here(env, "admin", "secrets", "check").code == 0
+    assert dss_here(with_both, "admin", "secrets", "encrypt").code == 0
+    assert dss_here(env, "admin", "secrets", "check").code == 1
+    assert dss_here({**env, "DSS_SECRETS_KEY_FILE": str(other)}, "admin", "secrets", "check").code == 0
