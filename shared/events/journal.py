@@ -26,7 +26,7 @@ from typing import Any
 
 from shared.catalog import WITHHELD, Checkpoint, Digests, Event, Journal, JournalEntry
 from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
-from shared.errors import ObjectExists, StoreError
+from shared.errors import ObjectExists, ObjectNotFound, StoreError
 from shared.identifiers import (
     Fqid,
     document_key,
@@ -334,9 +334,18 @@ def _write(replica: Replica, events: Sequence[Event]) -> Journal:
 
 
 def join(replica: Replica, journal: Journal, events: Sequence[Event]) -> None:
-    """Write the object of a journal by joining the documents of its events. Raises as the store's `join`."""
+    """Write the object of a journal by joining the documents of its events.
+
+    Raises as the store's `join`; ObjectNotFound names the document that is lost.
+    """
     pieces = [Piece(journal_of_one(event).key, event.size) for event in events]
-    replica.store.join(replica.bucket, pieces, journal.key, content_type=CONTENT_TYPE)
+    try:
+        replica.store.join(replica.bucket, pieces, journal.key, content_type=CONTENT_TYPE)
+    except ObjectNotFound:
+        # A store that joins on its side only says which object it could not make.
+        for piece in pieces:
+            replica.store.stat(replica.bucket, piece.key)
+        raise
 
 
 def contradiction(journal: Journal, stored: StoredObject) -> str:
