@@ -23,7 +23,6 @@ from shared.errors import Conflict, DssError
 from shared.identifiers import SAVED_SUBSCRIPTIONS
 from shared.replicas import Replica
 from shared.secret_keys import key_id, secret_keys
-from shared.stores.base import read_all
 from shared.system import Dss
 from shared.webhooks.subscriptions import MOST_SUBSCRIPTIONS
 
@@ -135,7 +134,7 @@ def _read(dss: Dss, replica: Replica, name: SavedName) -> Sequence[Mapping[str, 
     """Return the rows of an object. Raises ValueError if no key decrypts it."""
     if not dss.settings.secrets_key_file:
         raise ValueError("set DSS_SECRETS_KEY_FILE to a file with the keys of the deployment")
-    data = read_all(replica.store, replica.bucket, name.key)
+    data = replica.store.read_all(replica.bucket, name.key)
     try:
         content = secret_keys(dss.settings.secrets_key_file).decrypt(data)
     except InvalidToken:
