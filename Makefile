@@ -20,10 +20,11 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup archives demo local settings quick test test-large test-clients chaos wheel audit machine lint types types-all types-3.10 types-3.14 unit bench notebooks pages audit lock clean
+.PHONY: help setup archives demo drill local settings quick test test-large test-clients chaos wheel audit machine lint types types-all types-3.10 types-3.14 unit bench notebooks pages lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
+	@echo "make drill            lose catalog, buckets, a region, a release, a key, and get over it; print the times"
 	@echo "make quick            the tests that need no running system, in under a minute"
 	@echo "make test             all checks and tests"
 	@echo "make local [PORT=8080] start the whole system and keep it running"
@@ -54,6 +55,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml client/pyproject.toml local
 # What starts faster afterwards; at once if it was done before.
 archives: setup
 	@$(BIN)/python -m local.archive_classes
+
+# Disasters and what ends them, on a system of their own; the times that docs/disaster.md has.
+drill: archives
+	$(BIN)/python -m local.drill
 
 demo: archives
 	$(BIN)/python -m local.demo $(if $(DATA),--data "$(DATA)")

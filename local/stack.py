@@ -128,13 +128,17 @@ class Stack:
             self._start(components)
             yield env
 
-    def restart(self, name: str) -> None:
-        """Kill a component, and start it again at its ports; return when it answers. Raises LocalError."""
+    def restart(self, name: str, changes: Mapping[str, str] | None = None) -> None:
+        """Kill a component, and start it again at its ports; return when it answers. Raises LocalError.
+
+        `changes` are of its environment, also for later restarts.
+        """
         assert self._processes
         before = self._started[name]
         assert before.process, f"{name} is another program's"
         self._processes.end(before.process, number=signal.SIGKILL)
-        start = self._launch(replace(before.component, set_up=nothing))
+        environment = {**before.component.environment, **(changes or {})}
+        start = self._launch(replace(before.component, environment=environment, set_up=nothing))
         while not start.is_ready():
             time.sleep(POLL)
 

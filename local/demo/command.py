@@ -62,16 +62,17 @@ class Signals:
 class Board:
     """Prints the lines of the demo: number, title, seconds and figures of each step."""
 
-    def __init__(self) -> None:
+    def __init__(self, title_width: int = _TITLE_WIDTH) -> None:
         self.number = 0
         self.title = ""
+        self._width = title_width
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[list[str]]:
         """Print the title of a step, and at its end the time and the figures added to the list."""
         self.number += 1
         self.title = title
-        print(f"{self.number:>3}  {title:<{_TITLE_WIDTH}}", end="", flush=True)
+        print(f"{self.number:>3}  {title:<{self._width}}", end="", flush=True)
         began = time.monotonic()
         figures: list[str] = []
         try:
