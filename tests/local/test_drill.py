@@ -14,6 +14,7 @@ STEPS = [
 ]
 # Without a repair.
 UNFINISHED = """
+import sys
 from local.drill.command import run
 from local.drill.scenarios import PROOF, Scenario, lose_bucket
 sys.exit(run([Scenario("not ended", (lose_bucket("aws"), PROOF))]))
