@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -82,4 +83,4 @@ class WatchedStore:
 
 def watched(replicas: Replicas) -> Replicas:
     """Return replicas with watched stores that have counted nothing yet."""
-    return Replicas(*(replace(each, store=WatchedStore(each.store)) for each in replicas))
+    return Replicas(*(replace(each, open_store=partial(WatchedStore, each.store)) for each in replicas))

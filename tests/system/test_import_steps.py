@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -354,7 +355,8 @@ class SlowToCopy(Wrapped):
 def with_store(imports: Imports, store: Any) -> Imports:
     """Return imports with another store of the primary replica."""
     first, *others = imports.dss.replicas
-    return replace(imports, dss=replace(imports.dss, replicas=Replicas(replace(first, store=store), *others)))
+    replicas = Replicas(replace(first, open_store=lambda: store), *others)
+    return replace(imports, dss=replace(imports.dss, replicas=replicas))
 
 
 def test_imports_end_as_failed_only_if_the_system_fails(imports: Imports, clouds: Clouds) -> None:
@@ -370,7 +372,10 @@ def test_a_large_object_is_read_once_though_each_step_dies_after_a_part(
     source = folder(clouds, replica, {"a/large": data})
     job = imports.listed(imports.order(source, replica=replica))
     watched = {one.name: WatchedStore(one.store) for one in imports.dss.replicas}
-    places = [replace(one, store=watched[one.name]) for one in imports.dss.replicas]  # type: ignore[arg-type]
+    places = [
+        replace(one, open_store=partial(watched.__getitem__, one.name))  # type: ignore[arg-type]
+        for one in imports.dss.replicas
+    ]
     faults = Deadly(at=1)
     dss = replace(imports.dss, replicas=Replicas(*places), faults=faults)  # type: ignore[arg-type]
 

@@ -49,7 +49,9 @@ class World:
         self.catalog = Catalog(Database(self.client, replicas=("gcp", "aws"), clock=self.clock))
         self.published: list[str] = []
         replicas = [
-            Replica(name=name, store=cast(Any, None), bucket=name, checkout_bucket=f"{name}-checkout")
+            Replica(
+                name=name, open_store=lambda: cast(Any, None), bucket=name, checkout_bucket=f"{name}-checkout"
+            )
             for name in ("gcp", "aws")
         ]
         self.dss = cast(

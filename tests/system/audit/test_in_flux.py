@@ -102,7 +102,7 @@ def test_what_changes_between_two_looks_is_unsettled(
         bucket=real.bucket, key=f"files/{new_uuid()}.{now()}", size=1, content_type="", revision="1"
     )
     stale: Any = StaleStore(real.store, lacks=world.keys, has=gone)
-    replicas = Replicas(replace(real, store=stale))
+    replicas = Replicas(replace(real, open_store=lambda: stale))
     tally = Tally()
 
     assert audit_problems(replace(system.dss, replicas=replicas), tally=tally) == []
