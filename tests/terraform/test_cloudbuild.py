@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,40 @@ def test_every_substitution_is_declared_and_used(file: str) -> None:
     used = set(re.findall(r"(?<!\$)\$\{?(\w+)", text(file)))
 
     assert used - BUILT_IN == set(BUILDS[file]["substitutions"])
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_substitution_that_is_mistyped_is_refused(file: str, bootstrap: dict[str, Deployment]) -> None:
+    given = dict(pair.split("=", 1) for pair in bootstrap["least"].outputs["substitutions"].split(","))
+
+    assert BUILDS[file]["options"]["substitutionOption"] == "MUST_MATCH"
+    # Cloud Build then refuses what is given and not declared, so all that the guide gives has to be.
+    assert set(given) <= set(BUILDS[file]["substitutions"])
+
+
+@pytest.mark.parametrize(("planned", "code"), [("arn:aws:iam::1:role/a", 0), ("arn:aws:iam::2:role/b", 1)])
+def test_a_plan_for_another_aws_role_is_refused(planned: str, code: int, tmp_path: Path) -> None:
+    """The script of the step, with a gcloud that copies from a directory and prints a token."""
+    substitutions = {"_STATE_BUCKET": "state", "_PLAN": "ID", "_AWS_ROLE_ARN": "arn:aws:iam::1:role/a"}
+    (tmp_path / "aws-role").write_text(f"{planned}\n")
+    subprocess.run(["tar", "--create", "--gzip", "--file=ID.tar.gz", "aws-role"], cwd=tmp_path, check=True)
+    gcloud = tmp_path / "gcloud"
+    gcloud.write_text(
+        '#!/bin/sh\nif [ "$1" = storage ]; then cp "$(basename "$3")" "$4"; else echo token; fi\n'
+    )
+    gcloud.chmod(0o755)
+    script = APPLYING["fetch"]["args"][-1].replace("/workspace/", "")
+    for name, value in {**substitutions, "SERVICE_ACCOUNT_EMAIL": "dss-deploy@a"}.items():
+        script = script.replace(f"${{{name}}}", value)
+
+    done = subprocess.run(
+        ["bash", "-ceu", script.replace("$$", "$")], cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "aws-token").exists() == (code == 0)
+    assert (planned in done.stderr) == (code == 1)
 
 
 def test_every_file_and_directory_named_is_there() -> None:
@@ -130,6 +165,7 @@ def test_what_is_applied_is_the_plan_that_was_kept_and_nothing_is_planned_anew()
     fetched = APPLYING["fetch"]["args"][-1].replace("${_PLAN}", "ID")
     place = '"gs://${_STATE_BUCKET}/plans/ID.tar.gz"'
     assert place in kept and place in fetched
+    assert 'echo "${_AWS_ROLE_ARN}" > aws-role' in kept
     # The token of the build is of no use later, and is nobody's business.
     assert "--exclude=./aws-token" in kept
 
