@@ -62,6 +62,8 @@ resource "aws_sns_topic_subscription" "s3_events" {
   # before the function, and the function before this.
   endpoint_auto_confirms          = true
   confirmation_timeout_in_minutes = 10
+  # What the function has refused, or not taken in all of SNS's attempts.
+  redrive_policy = jsonencode({ deadLetterTargetArn = module.aws.undelivered_queue.arn })
 
   depends_on = [time_sleep.invokers]
 }

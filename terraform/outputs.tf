@@ -23,6 +23,11 @@ output "function_urls" {
   value       = local.function_urls
 }
 
+output "undelivered_events_queue" {
+  description = "URL of the SQS queue that has the events of S3 objects that could not be delivered."
+  value       = module.aws.undelivered_queue.url
+}
+
 output "source_readers" {
   description = "E-mails of the service accounts that read source objects; owners of GCS source buckets grant them reading."
   value       = [for name in local.source_readers : local.google_accounts[name].email]

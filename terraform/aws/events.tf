@@ -54,3 +54,36 @@ resource "aws_s3_bucket_notification" "main" {
   # S3 tests whether it may publish when the notification is created.
   depends_on = [aws_sns_topic_policy.object_events]
 }
+
+# What SNS could not deliver, for operators to look at: the sweep publishes such events again (docs/operations.md).
+resource "aws_sqs_queue" "undelivered" {
+  name = "${var.prefix}-object-events-undelivered"
+  # SQS: 14 days at most.
+  message_retention_seconds = 14 * 24 * 60 * 60
+  # By SQS's own key: with one of KMS, SNS would need rights on that, too.
+  sqs_managed_sse_enabled = true
+}
+
+data "aws_iam_policy_document" "undelivered" {
+  statement {
+    sid       = "OnlyObjectEvents"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.undelivered.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["sns.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [aws_sns_topic.object_events.arn]
+    }
+  }
+}
+
+resource "aws_sqs_queue_policy" "undelivered" {
+  queue_url = aws_sqs_queue.undelivered.id
+  policy    = data.aws_iam_policy_document.undelivered.json
+}

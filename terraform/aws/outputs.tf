@@ -12,3 +12,11 @@ output "object_events_topic_arn" {
   description = "ARN of the SNS topic that tells of objects in the main bucket."
   value       = aws_sns_topic.object_events.arn
 }
+
+output "undelivered_queue" {
+  description = "ARN and URL of the SQS queue that has what SNS could not deliver."
+  value       = { arn = aws_sqs_queue.undelivered.arn, url = aws_sqs_queue.undelivered.id }
+
+  # SNS checks whether it may send when a subscription names the queue.
+  depends_on = [aws_sqs_queue_policy.undelivered]
+}

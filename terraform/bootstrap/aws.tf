@@ -38,6 +38,7 @@ locals {
     Statement = [
       { Effect = "Allow", Action = ["s3:*"], Resource = "arn:aws:s3:::${local.bucket_prefix}-*" },
       { Effect = "Allow", Action = ["sns:*"], Resource = "arn:aws:sns:*:*:dss-*" },
+      { Effect = "Allow", Action = ["sqs:*"], Resource = "arn:aws:sqs:*:*:dss-*" },
       { Effect = "Allow", Action = ["cloudtrail:*"], Resource = "arn:aws:cloudtrail:*:*:trail/dss-*" },
       { Effect = "Allow", Action = ["cloudtrail:DescribeTrails"], Resource = "*" },
       {

@@ -123,7 +123,7 @@ def test_the_account_that_deploys_may_make_every_aws_role(
         assert not is_allowed(deploy, f"iam:{action}", itself, BOUNDARY)
 
 
-def test_the_account_that_deploys_may_make_every_bucket_and_topic_in_aws(
+def test_the_account_that_deploys_may_make_every_bucket_topic_and_queue_in_aws(
     deployment: Deployment, bootstrap: dict[str, Deployment]
 ) -> None:
     deploy = policy_of(bootstrap)
@@ -139,6 +139,8 @@ def test_the_account_that_deploys_may_make_every_bucket_and_topic_in_aws(
         assert is_allowed(deploy, "cloudtrail:CreateTrail", arn)
     for topic in deployment.of_type("aws_sns_topic").values():
         assert is_allowed(deploy, "sns:CreateTopic", f"arn:aws:sns:us-east-1:111122223333:{topic['name']}")
+    for queue in deployment.of_type("aws_sqs_queue").values():
+        assert is_allowed(deploy, "sqs:CreateQueue", f"arn:aws:sqs:us-east-1:111122223333:{queue['name']}")
 
 
 def test_the_bound_allows_what_the_roles_need_and_nothing_beyond_objects(

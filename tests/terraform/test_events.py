@@ -104,6 +104,30 @@ def test_sns_pushes_to_the_function_which_accepts_no_other_topic(deployment: Dep
     assert settings.sns_signatures
 
 
+def test_what_sns_can_not_deliver_is_kept_as_long_as_sqs_keeps_anything(deployment: Deployment) -> None:
+    queue = deployment.one("module.aws.aws_sqs_queue.undelivered")
+    subscription = deployment.one("aws_sns_topic_subscription.s3_events")
+
+    assert json.loads(subscription["redrive_policy"]) == {"deadLetterTargetArn": queue["arn"]}
+    assert queue["message_retention_seconds"] == 14 * 24 * 3600
+    # SNS has no right on a key of KMS.
+    assert queue["sqs_managed_sse_enabled"] and not queue["kms_master_key_id"]
+    assert deployment.outputs["undelivered_events_queue"] == queue["id"]
+
+
+def test_only_the_sns_topic_may_send_to_the_queue(deployment: Deployment) -> None:
+    [statement] = deployment.one("module.aws.data.aws_iam_policy_document.undelivered")["statement"]
+    queue = deployment.one("module.aws.aws_sqs_queue.undelivered")
+    topic = deployment.one("module.aws.aws_sns_topic.object_events")
+
+    assert (statement["actions"], statement["resources"]) == (["sqs:SendMessage"], [queue["arn"]])
+    assert statement["principals"] == [{"type": "Service", "identifiers": ["sns.amazonaws.com"]}]
+    assert [(row["test"], row["variable"], row["values"]) for row in statement["condition"]] == [
+        ("ArnEquals", "aws:SourceArn", [topic["arn"]])
+    ]
+    assert deployment.one("module.aws.aws_sqs_queue_policy.undelivered")["queue_url"] == queue["id"]
+
+
 def test_the_subscriptions_are_those_of_the_local_stack(deployment: Deployment) -> None:
     deployed = deployment.by_key("google_pubsub_subscription.push")
 

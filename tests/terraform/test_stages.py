@@ -50,7 +50,7 @@ def test_a_stage_is_in_every_name_that_it_chooses(staged: Deployment) -> None:
         "google_pubsub_topic": "name", "google_pubsub_subscription": "name",
         "google_cloud_run_v2_service": "name", "google_cloud_scheduler_job": "name",
         "google_firestore_database": "name", "google_logging_metric": "name",
-        "aws_iam_role": "name", "aws_sns_topic": "name", "aws_cloudtrail": "name",
+        "aws_iam_role": "name", "aws_sns_topic": "name", "aws_sqs_queue": "name", "aws_cloudtrail": "name",
     }  # fmt: skip
     for kind, attribute in chosen.items():
         rows = staged.of_type(kind).values()
