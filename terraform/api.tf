@@ -160,10 +160,13 @@ resource "google_cloud_run_v2_service" "api" {
     }
 
     dynamic "vpc_access" {
-      for_each = google_vpc_access_connector.dss
+      for_each = google_compute_subnetwork.run
       content {
-        connector = vpc_access.value.id
-        egress    = "PRIVATE_RANGES_ONLY"
+        egress = "PRIVATE_RANGES_ONLY"
+        network_interfaces {
+          network    = vpc_access.value.network
+          subnetwork = vpc_access.value.id
+        }
       }
     }
 

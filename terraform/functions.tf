@@ -309,10 +309,13 @@ resource "google_cloud_run_v2_service" "function" {
     }
 
     dynamic "vpc_access" {
-      for_each = contains(local.index_users, each.key) ? google_vpc_access_connector.dss : {}
+      for_each = contains(local.index_users, each.key) ? google_compute_subnetwork.run : {}
       content {
-        connector = vpc_access.value.id
-        egress    = "PRIVATE_RANGES_ONLY"
+        egress = "PRIVATE_RANGES_ONLY"
+        network_interfaces {
+          network    = vpc_access.value.network
+          subnetwork = vpc_access.value.id
+        }
       }
     }
 

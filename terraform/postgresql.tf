@@ -1,6 +1,6 @@
 # The index of POST /search in PostgreSQL, where postgresql_tier is set: a private address in a network of its own,
-# which the API and the functions that index reach through a connector. Nothing in it is lost with it:
-# `dss admin index rebuild` rebuilds it.
+# in which the API and the functions that use it have an interface of their own (Direct VPC egress: no connector, whose
+# machines would be on for ever). Nothing in it is lost with it: `dss admin index rebuild` rebuilds it.
 locals {
   postgresql = var.postgresql_tier == null ? [] : ["index"]
   # Only with a password: until a person has added one, Firestore goes on holding the index.
@@ -22,7 +22,6 @@ resource "google_project_service" "postgresql" {
     "compute.googleapis.com",
     "servicenetworking.googleapis.com",
     "sqladmin.googleapis.com",
-    "vpcaccess.googleapis.com",
   ])
 
   service            = each.key
@@ -38,6 +37,18 @@ resource "google_compute_network" "dss" {
   depends_on = [google_project_service.postgresql]
 }
 
+# Cloud Run takes two addresses for each instance, in blocks of 16, and keeps those of a revision for a while after it:
+# /26 at least. These 1,024 are for some 250 instances, twice, while a deployment goes on.
+# https://cloud.google.com/run/docs/configuring/vpc-direct-vpc
+resource "google_compute_subnetwork" "run" {
+  for_each = toset(local.postgresql)
+
+  name          = "${local.prefix}-run"
+  region        = var.region
+  network       = google_compute_network.dss[each.key].id
+  ip_cidr_range = "10.9.0.0/22"
+}
+
 # Where Google's own network, in which Cloud SQL is, is joined to ours.
 resource "google_compute_global_address" "services" {
   for_each = toset(local.postgresql)
@@ -47,6 +58,9 @@ resource "google_compute_global_address" "services" {
   address_type  = "INTERNAL"
   prefix_length = 20
   network       = google_compute_network.dss[each.key].id
+
+  # Google takes a range that is free by then.
+  depends_on = [google_compute_subnetwork.run]
 }
 
 resource "google_service_networking_connection" "services" {
@@ -57,27 +71,18 @@ resource "google_service_networking_connection" "services" {
   reserved_peering_ranges = [google_compute_global_address.services[each.key].name]
 }
 
-resource "google_vpc_access_connector" "dss" {
-  for_each = toset(local.postgresql)
-
-  name    = local.prefix
-  region  = var.region
-  network = google_compute_network.dss[each.key].name
-  # Cloud Run: a connector takes a range of 16 addresses that nothing else has.
-  ip_cidr_range = "10.8.0.0/28"
-  min_instances = 2
-  max_instances = 5
-}
-
 resource "google_sql_database_instance" "dss" {
   for_each = toset(local.postgresql)
 
   name                = "${local.prefix}-index"
   region              = var.region
   database_version    = "POSTGRES_16"
-  deletion_protection = false
+  deletion_protection = var.postgresql_deletion_protection
 
   settings {
+    # In Google Cloud itself, too, and not in Terraform alone.
+    deletion_protection_enabled = var.postgresql_deletion_protection
+
     tier              = var.postgresql_tier
     edition           = "ENTERPRISE"
     availability_type = var.postgresql_high_availability ? "REGIONAL" : "ZONAL"
@@ -91,9 +96,12 @@ resource "google_sql_database_instance" "dss" {
       ssl_mode        = "ENCRYPTED_ONLY"
     }
 
-    # A restart from a backup takes minutes, a rebuild of millions of bundles takes hours.
+    # A restart from a backup takes minutes, a rebuild of millions of bundles takes hours. A second machine needs both.
     backup_configuration {
-      enabled = true
+      enabled                        = true
+      point_in_time_recovery_enabled = true
+      # Cloud SQL, Enterprise: seven days at most.
+      transaction_log_retention_days = 7
     }
 
     # Eight a process for the search index, and eight for catalogues (shared/postgresql/connections.py), with as many

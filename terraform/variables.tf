@@ -423,6 +423,12 @@ variable "postgresql_high_availability" {
   default     = false
 }
 
+variable "postgresql_deletion_protection" {
+  type        = bool
+  description = "Have Terraform and Google Cloud refuse to delete the Cloud SQL instance. Set it to false, and deploy, before it is taken down."
+  default     = true
+}
+
 variable "postgresql_password_version" {
   type        = string
   description = "Version of secret dss-postgresql-password that signs in to PostgreSQL. From then on the index is there."

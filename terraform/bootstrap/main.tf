@@ -47,7 +47,7 @@ locals {
     "storage.admin",
     "workflows.admin",
     ],
-    contains(var.options, "postgresql") ? ["cloudsql.admin", "servicenetworking.networksAdmin", "vpcaccess.admin"] : [],
+    contains(var.options, "postgresql") ? ["cloudsql.admin", "servicenetworking.networksAdmin"] : [],
     contains(var.options, "load_balancer") ? ["compute.securityAdmin"] : [],
     length(var.options) > 0 ? ["compute.networkAdmin"] : [],
   )

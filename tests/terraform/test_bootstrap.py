@@ -36,7 +36,6 @@ MAKERS = {
     "google_service_account": "iam.serviceAccountAdmin",
     "google_sql_": "cloudsql.admin",
     "google_storage_": "storage.admin",
-    "google_vpc_access_": "vpcaccess.admin",
     "google_workflows_": "workflows.admin",
 }
 

@@ -1,32 +1,33 @@
 """The index in PostgreSQL is an option: nothing of it without; with it, who searches or indexes has it."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from shared.config import Settings
 from shared.explore.plugins import open_plugin
 from shared.postgresql.connections import POOL_SIZE
-from tests.support.terraform_cli import Deployment, Json, Workspace
+from tests.support.terraform_cli import Deployment, Json, Service, Workspace
 from tests.terraform.conftest import GENERIC, REQUIRED
 
 DATABASE = {"postgresql_tier": "db-custom-2-7680", "postgresql_password_version": "1"}
 KINDS = (
     "google_compute_network",
+    "google_compute_subnetwork",
     "google_service_networking_connection",
     "google_sql_database_instance",
     "google_sql_user",
-    "google_vpc_access_connector",
 )
 # With catalogues, which are in the same database.
 USERS = {"administer", "explore", "index", "manifest", "sweep"}
 
 
-def api(deployment: Deployment) -> Json:
-    return deployment.api.template
+def services(deployment: Deployment) -> dict[str, Service]:
+    return {"api": deployment.api, **deployment.functions}
 
 
 def environments(deployment: Deployment) -> dict[str, dict[str, str | None]]:
-    services = {"api": deployment.api, **deployment.functions}
-    return {name: row.environment for name, row in services.items()}
+    return {name: row.environment for name, row in services(deployment).items()}
 
 
 def test_without_a_tier_no_postgresql_is_deployed(deployments: dict[str, Deployment]) -> None:
@@ -35,13 +36,13 @@ def test_without_a_tier_no_postgresql_is_deployed(deployments: dict[str, Deploym
     assert not [address for kind in KINDS for address in least.of_type(kind)]
     for environment in environments(least).values():
         assert not {"DSS_INDEX", "DSS_POSTGRESQL_DSN", "PGPASSWORD"} & set(environment)
-    assert api(least)["vpc_access"] == []
+    for name, service in services(least).items():
+        assert service.template["vpc_access"] == [], name
 
 
 def test_components_that_search_or_index_connect_to_postgresql(deployments: dict[str, Deployment]) -> None:
     most = deployments["most"]
     [instance] = most.of_type("google_sql_database_instance").values()
-    [connector] = most.of_type("google_vpc_access_connector").values()
 
     for component, environment in environments(most).items():
         uses = component in USERS | {"api"}
@@ -52,16 +53,42 @@ def test_components_that_search_or_index_connect_to_postgresql(deployments: dict
             assert settings.index == "postgresql"
             address = instance["private_ip_address"]
             assert settings.postgresql_dsn == f"postgresql://dss@{address}/dss?sslmode=require"
-    assert api(most)["vpc_access"][0]["connector"] == connector["id"]
-    for name, row in most.by_key("google_cloudfunctions2_function.dss").items():
-        config = row["service_config"][0]
-        assert (config["vpc_connector"] == connector["id"]) == (name in USERS), name
-        secrets = [
-            (one["key"], one["secret"], one["version"])
-            for one in config["secret_environment_variables"]
-            if one["key"] == "PGPASSWORD"
+    for name, service in services(most).items():
+        secrets = [row for row in service.secrets if row[0] == "PGPASSWORD"]
+        wanted = [("PGPASSWORD", "dss-postgresql-password", "3")] if name in USERS | {"api"} else []
+        assert secrets == wanted, name
+
+
+def test_who_uses_postgresql_has_an_interface_in_its_network_and_nobody_else(
+    deployments: dict[str, Deployment],
+) -> None:
+    most = deployments["most"]
+    [network] = most.of_type("google_compute_network").values()
+    [subnetwork] = most.of_type("google_compute_subnetwork").values()
+    [instance] = most.of_type("google_sql_database_instance").values()
+
+    assert subnetwork["network"] == network["id"]
+    assert instance["settings"][0]["ip_configuration"][0]["private_network"] == network["id"]
+    for name, service in services(most).items():
+        found = [
+            (access["egress"], access["connector"], interface["network"], interface["subnetwork"])
+            for access in service.template["vpc_access"]
+            for interface in access["network_interfaces"]
         ]
-        assert secrets == ([("PGPASSWORD", "dss-postgresql-password", "3")] if name in USERS else []), name
+        # What goes to Google's APIs and to AWS does not go through the network, which has no way out.
+        interface = ("PRIVATE_RANGES_ONLY", None, network["id"], subnetwork["id"])
+        assert found == ([interface] if name in USERS | {"api"} else []), name
+
+
+def test_the_network_has_addresses_for_all_instances_of_two_deployments(
+    deployments: dict[str, Deployment],
+) -> None:
+    [subnetwork] = deployments["most"].of_type("google_compute_subnetwork").values()
+    users = [row for name, row in services(deployments["most"]).items() if name in USERS | {"api"}]
+
+    # Cloud Run: two for each instance, in blocks of 16; Compute Engine has four of each range for itself.
+    needed = 2 * sum(2 * service.max_instances + 16 for service in users) + 4
+    assert ip_network(subnetwork["ip_cidr_range"]).num_addresses >= needed
 
 
 def test_components_that_fill_catalogues_or_tell_of_changes_know_them(
@@ -106,6 +133,27 @@ def test_postgresql_has_no_public_address_and_requires_tls(deployments: dict[str
     assert instance["settings"][0]["availability_type"] == "REGIONAL"
     [user] = deployments["most"].of_type("google_sql_user").values()
     assert not user["password"]
+
+
+def test_postgresql_is_restored_to_a_moment_of_the_last_week(deployments: dict[str, Deployment]) -> None:
+    [instance] = deployments["most"].of_type("google_sql_database_instance").values()
+    [backup] = instance["settings"][0]["backup_configuration"]
+
+    # Cloud SQL makes a second machine (REGIONAL) with both only.
+    assert backup["enabled"] and backup["point_in_time_recovery_enabled"]
+    assert backup["transaction_log_retention_days"] == 7
+
+
+def test_postgresql_is_deleted_only_if_a_variable_says_so(
+    workspace: Workspace, deployments: dict[str, Deployment]
+) -> None:
+    allowed = workspace.apply({"gone": REQUIRED | DATABASE | {"postgresql_deletion_protection": False}})
+
+    for deployment, protected in ((deployments["most"], True), (allowed["gone"], False)):
+        [instance] = deployment.of_type("google_sql_database_instance").values()
+        assert instance["deletion_protection"] is protected
+        # A person with gcloud is kept from it, too.
+        assert instance["settings"][0]["deletion_protection_enabled"] is protected
 
 
 @pytest.mark.parametrize(
