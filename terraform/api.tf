@@ -313,8 +313,8 @@ resource "google_cloud_run_v2_service" "api" {
 
   # A revision that starts before it may read does not become ready, and a query without its index fails.
   depends_on = [
-    google_firestore_field.exempt,
-    google_firestore_field.group_list,
+    google_firestore_field.every,
+    google_firestore_field.own,
     google_firestore_index.composite,
     time_sleep.grants,
   ]

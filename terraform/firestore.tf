@@ -61,21 +61,55 @@ resource "google_firestore_index" "composite" {
   }
 }
 
-resource "google_firestore_field" "exempt" {
-  for_each = {
-    for exemption in local.firestore.exemptions :
-    "${exemption.collection} ${exemption.field}" => exemption
-  }
+# No field of a collection has an index of its own, except those below: what a field has overrides this. The provider
+# refuses a time to live here.
+# https://cloud.google.com/firestore/docs/query-data/indexing#add_a_collection-level_exemption
+resource "google_firestore_field" "every" {
+  for_each = toset(local.firestore.collections)
 
   database   = google_firestore_database.catalog.name
-  collection = each.value.collection
-  field      = each.value.field
+  collection = each.key
+  field      = "*"
 
   # Empty: no single-field index.
   index_config {}
 
+  timeouts {
+    create = local.firestore_timeout
+    update = local.firestore_timeout
+    delete = local.firestore_timeout
+  }
+
+  # A later deployment has an index before it loses the one that each field has by default.
+  depends_on = [google_firestore_field.own]
+}
+
+# Fields that a query compares or orders by alone, with just the index that it needs, and times to live, with none.
+resource "google_firestore_field" "own" {
+  for_each = {
+    for row in concat(local.firestore.field_indexes, local.firestore.times_to_live) :
+    "${row.collection} ${row.field}" => { collection = row.collection, field = row.field }...
+  }
+
+  database   = google_firestore_database.catalog.name
+  collection = each.value[0].collection
+  field      = each.value[0].field
+
+  index_config {
+    dynamic "indexes" {
+      for_each = [
+        for index in local.firestore.field_indexes : index if "${index.collection} ${index.field}" == each.key
+      ]
+      content {
+        query_scope  = indexes.value.scope
+        order        = indexes.value.mode == "CONTAINS" ? null : indexes.value.mode
+        array_config = indexes.value.mode == "CONTAINS" ? "CONTAINS" : null
+      }
+    }
+  }
+
   dynamic "ttl_config" {
-    for_each = contains(local.firestore.times_to_live, each.value) ? [1] : []
+    for_each = contains(local.firestore.times_to_live, each.value[0]) ? [1] : []
     content {}
   }
 
@@ -86,28 +120,20 @@ resource "google_firestore_field" "exempt" {
   }
 }
 
-# By default a list is indexed within each collection only.
-resource "google_firestore_field" "group_list" {
-  for_each = {
-    for list in local.firestore.group_lists : "${list.collection} ${list.field}" => list
-  }
+# Both were resources of their own. Without this, an apply could undo the settings of a field after it made them.
+moved {
+  from = google_firestore_field.exempt
+  to   = google_firestore_field.own
+}
 
-  database   = google_firestore_database.catalog.name
-  collection = each.value.collection
-  field      = each.value.field
+moved {
+  from = google_firestore_field.group_list["pages contains"]
+  to   = google_firestore_field.own["pages contains"]
+}
 
-  index_config {
-    indexes {
-      query_scope  = "COLLECTION_GROUP"
-      array_config = "CONTAINS"
-    }
-  }
-
-  timeouts {
-    create = local.firestore_timeout
-    update = local.firestore_timeout
-    delete = local.firestore_timeout
-  }
+moved {
+  from = google_firestore_field.group_list["pages linked"]
+  to   = google_firestore_field.own["pages linked"]
 }
 
 # One schedule of each kind is all that Firestore allows a database, and 14 weeks the longest retention. A backup is

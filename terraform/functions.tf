@@ -405,8 +405,8 @@ resource "google_cloud_run_v2_service" "function" {
 
   depends_on = [
     # A function that is called before it may do its work fails, and is called again: harmless, but loud.
-    google_firestore_field.exempt,
-    google_firestore_field.group_list,
+    google_firestore_field.every,
+    google_firestore_field.own,
     google_firestore_index.composite,
     time_sleep.grants,
   ]

@@ -1,4 +1,4 @@
-"""The composite indexes that the catalog's queries need, and the fields that are kept out of indexes.
+"""The indexes that the catalog's queries need. No other field is in an index.
 
 `terraform/` creates these. Tests compare both, and check every query of a running system against this table,
 because the Firestore emulator enforces none of it.
@@ -16,20 +16,33 @@ class Index:
 
 
 @dataclass(frozen=True)
-class GroupList:
-    """A field of the collections of one name under all heads, indexed for its elements across them."""
+class FieldIndex:
+    """The index of one field: `ASCENDING` and `DESCENDING` also serve equality, `CONTAINS` elements of lists.
+
+    `across`: of the collections of this name under all heads at once.
+    """
 
     collection: str
     field: str
+    mode: str = "ASCENDING"
+    across: bool = False
 
 
-@dataclass(frozen=True)
-class Exemption:
-    """A field of a collection that has no single-field index."""
-
-    collection: str
-    field: str
-
+# All collections, those under documents too. None of their fields has an index of its own: one exemption a
+# collection, which the fields in FIELD_INDEXES override. Writes cost less without, and Firestore takes 500 a
+# second to a collection with an indexed field that grows with time.
+# https://cloud.google.com/firestore/docs/query-data/indexing#add_a_collection-level_exemption
+COLLECTIONS = (
+    *("files", "bundles", "collections", "owned_collections", "hidden_bundles", "pages"),
+    *("bundle_tombstones", "collection_tombstones", "content_removals", "purges"),
+    *("access", "bindings", "binding_marks", "groups", "memberships"),
+    *("events", "event_boxes", "journals", "journal_checkpoints", "changes", "last_attempts"),
+    *("subscriptions", "subscription_secrets", "subscription_sets", "subscription_slots"),
+    *("subscriber_backoffs", "deliveries", "mails"),
+    *("copy_jobs", "checkout_jobs", "checkout_pages", "manifest_jobs", "admin_runs"),
+    *("imports", "import_slices", "import_shards", "import_hashes"),
+    *("index_rows", "index_pieces", "operation", "progress", "sweep_positions"),
+)
 
 COMPOSITE_INDEXES = (
     # The newest version of a file on a replica.
@@ -106,157 +119,49 @@ COMPOSITE_INDEXES = (
     Index("index_rows", (("postings", "CONTAINS"), ("fqid", "DESCENDING"))),
 )
 
-# Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
-# versions and times have no index of their own. No query uses the other fields; writes cost less without.
-_GROWING = ("version", "created", "missing_since", "trace", "shard")
-_NEVER_QUERIED = {
-    "files": (
-        *("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing", "left_alone"),
-        *("readers", "bound", "bound_at", "purged", "withheld"),
-    ),
-    "bundles": (
-        *("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on", "left_alone"),
-        *("bound_at", "content_readers", "purged", "withheld", "lacks_files", "total"),
-    ),
-    "access": (
-        "readers",
-        "owner_group",
-        "with_files",
-        "with_bundle",
-        "by",
-        "missing",
-        "available",
-        "left_alone",
-    ),
-    "purges": (*("of", "reason", "by", "due", "undone", "scrubbed", "missing", "available", "left_alone"),),
-    "groups": ("name", "members", "by", "missing", "available", "left_alone"),
-    "collections": (
-        *("owner", "item_count", "page_count", "digest", "missing", "left_alone", "purged", "withheld"),
-        "total",
-    ),
-    "collection_tombstones": ("email", "owner", "missing", "available", "uuid", "left_alone"),
-    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished", "left_alone"),
-}
-EXEMPTIONS = (
+# Single fields that queries compare or order by, each with just the mode that they need. Where several are
+# compared for equality, Firestore merges the indexes of each.
+FIELD_INDEXES = (
+    # The versions of a UUID, and all else that is about it.
     *(
-        Exemption(collection, field)
-        for collection, unasked in _NEVER_QUERIED.items()
-        for field in (*_GROWING, *unasked)
-    ),
-    *(
-        Exemption("copy_jobs", field)
-        for field in (
-            *("created", "touched", "expires", "source", "checksums", "replica", "bucket", "key"),
-            *("creator_uid", "last_used", "attempt", "execution", "upload_id", "token", "code", "cause"),
-            *("checkout_of", "trace"),
+        FieldIndex(collection, "uuid")
+        for collection in (
+            *("files", "bundles", "collections", "owned_collections", "checkout_jobs", "purges"),
+            *("bindings", "memberships"),
         )
     ),
+    # How many versions a replica has.
+    *(FieldIndex(collection, "available", "CONTAINS") for collection in ("files", "bundles", "collections")),
+    # Files in order of their content, and those with one content.
+    FieldIndex("files", "sha256"),
+    # The versions that a tombstone has hidden.
+    FieldIndex("bundles", "hidden_by"),
+    # Where a file or collection is named: the pages of all versions at once.
+    FieldIndex("pages", "contains", "CONTAINS", across=True),
+    FieldIndex("pages", "linked", "CONTAINS", across=True),
+    # The groups of a person.
+    FieldIndex("memberships", "members", "CONTAINS"),
+    # What is left to do about purges.
+    FieldIndex("purges", "part_of"),
+    FieldIndex("purges", "open"),
+    # Jobs that run, those of one person, and those for a file.
     *(
-        Exemption("subscriptions", field)
-        for field in ("created", "definition", "slot", "groups", "signed_in", "last_pause")
+        FieldIndex(name, "state")
+        for name in ("copy_jobs", "checkout_jobs", "imports", "manifest_jobs", "admin_runs")
     ),
-    Exemption("subscription_slots", "subscription"),
-    Exemption("subscription_secrets", "secret"),
-    *(Exemption("subscriber_backoffs", field) for field in ("since", "failures", "next_try", "expires")),
-    *(
-        Exemption("deliveries", field)
-        for field in (
-            *("created", "event_id", "event_type", "bundle_uuid", "bundle_version", "state", "attempts"),
-            *("replay", "last_attempt", "status", "reason", "seconds", "next_try", "history", "expires"),
-        )
-    ),
-    *(
-        Exemption("events", field)
-        for field in (
-            *("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid"),
-            "withheld_from",
-            "labels",
-        )
-    ),
-    *(Exemption("journal_checkpoints", field) for field in ("last", "crowd", "compacted", "claimed", "held")),
-    Exemption("event_boxes", "waiting"),
-    *(
-        Exemption("journals", field)
-        for field in (
-            *("replica", "key", "from_date", "to_date", "size", "entries", "crc32c", "index"),
-            *("labels", "bound"),
-        )
-    ),
-    *(
-        Exemption("checkout_jobs", field)
-        for field in (
-            *("created", "touched", "expires", "kind", "fqid", "replica", "bucket", "attempt", "execution"),
-            *("files", "bytes", "pages", "location", "emails", "resumed", "code", "cause"),
-            *("readers", "asked", "bound", "bound_at", "purged", "trace"),
-        )
-    ),
-    *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
-    *(
-        Exemption("imports", field)
-        for field in (
-            *("order", "stage", "begun", "resumed", "slices", "cursor", "listed", "shards", "checked"),
-            *("doubled", "counts", "attempt", "execution", "code", "cause", "created", "touched", "expires"),
-            "trace",
-        )
-    ),
-    *(Exemption("import_slices", field) for field in ("offsets", "expires")),
-    *(
-        Exemption("import_shards", field)
-        for field in ("position", "bundles", "over", "waiting", "counts", "parts", "expires")
-    ),
-    *(Exemption("import_hashes", field) for field in ("hashed", "uploads", "expires")),
-    *(Exemption("mails", field) for field in ("messages", "expires")),
-    *(
-        Exemption("manifest_jobs", field)
-        for field in (
-            *("attempt", "base_url", "catalogue", "cause", "code", "created", "cursor", "execution"),
-            *("expires", "file_count", "files_done", "format", "key", "labels", "memory", "name"),
-            *("order_key", "over", "pieces", "resumed", "secret", "selection", "touched", "trace"),
-        )
-    ),
-    *(Exemption("changes", field) for field in ("successor", "began", "expires")),
-    *(
-        Exemption("admin_runs", field)
-        for field in (
-            *("kind", "options", "attempt", "execution", "cursor", "over", "parts", "counts"),
-            *("result", "code", "cause", "touched", "expires"),
-        )
-    ),
-    *(
-        Exemption("index_rows", field)
-        for field in (
-            *("fqid", "labels", "postings", "partial", "dead", "digest", "form", "size", "data", "pieces"),
-        )
-    ),
-    Exemption("index_pieces", "data"),
-    Exemption("pages", "files"),
-    Exemption("pages", "lines"),
-    *(
-        Exemption("owned_collections", field)
-        for field in ("newest", "readers", "bound", "bound_at", "purged")
-    ),
-    *(
-        Exemption("bindings", field)
-        for field in (
-            "version",
-            "claimed",
-            "readers",
-            "owner_group",
-            "with_files",
-            "with_bundle",
-            "by",
-            "purges",
-        )
-    ),
-    Exemption("content_removals", "done"),
-    *(Exemption("last_attempts", field) for field in ("began", "expires")),
-    Exemption("binding_marks", "changed"),
-    *(Exemption("memberships", field) for field in ("version", "claimed", "name", "by")),
-    Exemption("hidden_bundles", "email"),
+    FieldIndex("copy_jobs", "file"),
+    FieldIndex("copy_jobs", "file_uuid"),
+    FieldIndex("checkout_jobs", "requester"),
+    FieldIndex("checkout_jobs", "mail_due"),
+    FieldIndex("imports", "email"),
+    FieldIndex("manifest_jobs", "requester"),
+    # The newest runs.
+    FieldIndex("admin_runs", "created", "DESCENDING"),
+    # The subscriptions of an owner on all replicas, and of all owners on one.
+    FieldIndex("subscriptions", "owner"),
+    FieldIndex("subscriptions", "replica"),
+    FieldIndex("journals", "id"),
 )
-
-# Lists that are queried below all heads at once: the collections under them, and the field.
-GROUP_LISTS = (GroupList("pages", "contains"), GroupList("pages", "linked"))
 
 # A collection, and the field that says when Firestore may remove a document.
 TIMES_TO_LIVE = (

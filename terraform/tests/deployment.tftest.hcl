@@ -71,6 +71,30 @@ run "by_default" {
     condition     = google_firestore_database.catalog.delete_protection_state == "DELETE_PROTECTION_ENABLED"
     error_message = "The catalog is not deleted by a plan."
   }
+
+  assert {
+    condition = alltrue([
+      for field in google_firestore_field.every :
+      field.field == "*" && length(field.index_config[0].indexes) == 0 && length(field.ttl_config) == 0
+    ])
+    error_message = "What a collection's fields have by default is no index; Firestore refuses a time to live there."
+  }
+
+  assert {
+    condition = toset([
+      for field in google_firestore_field.own : field.collection
+      if !contains(keys(google_firestore_field.every), field.collection)
+    ]) == toset([])
+    error_message = "A field has settings of its own in a collection whose other fields have indexes."
+  }
+
+  assert {
+    condition = alltrue([
+      for field in google_firestore_field.own :
+      length(field.index_config[0].indexes) + length(field.ttl_config) == 1
+    ])
+    error_message = "A field has settings of its own for one index, or for a time to live."
+  }
 }
 
 run "a_stage" {

@@ -1,19 +1,16 @@
 """Every query that the system makes has its index, and every index its query."""
 
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
 
-from shared.catalog import Catalog, Database, Event, Queue
-from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
+from shared.catalog import Database
+from shared.catalog.indexes import COMPOSITE_INDEXES, FIELD_INDEXES, FieldIndex, Index
 from shared.clock import SystemClock
-from shared.identifiers import Fqid, version_of
-from shared.kinds import KINDS
-from shared.search.base import IndexEntry
-from shared.search.firestore.backend import FirestoreIndex
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.catalog_questions import Place, ask_everything, functions_called, functions_that_ask
 from tests.support.clouds import REPLICAS, Clouds
 from tests.support.dss import firestore_client
 from tests.support.metered_api import MeteredApi
@@ -23,16 +20,24 @@ REASON = {"reason": "to see what is asked"}
 FOLDERS = ("files", "bundles")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the queries of a running system need, and which functions made those of this process."""
+
+    queries: set[RequiredIndex]
+    called: set[Place]
+
+
 @pytest.fixture(scope="module")
-def asked(metered: MeteredApi, clouds: Clouds, stack: dict[str, str]) -> set[RequiredIndex]:
-    """What the queries of all calls need, and those that the sweep and operators make."""
+def asked(metered: MeteredApi, clouds: Clouds, stack: dict[str, str]) -> Asked:
+    """What all calls of the API ask, and then every method of the catalog."""
     with metered.usage() as usage:
         for replica in REPLICAS:
             _make_every_call(metered.api, metered.admin, clouds, replica)
         env = {**stack, "FIRESTORE_EMULATOR_HOST": metered.firestore.address}
-        _ask_what_the_sweep_asks(env)
-        _ask_what_operators_ask(env)
-    return {index for query in usage.queries for index in required_indexes(query)}
+        with functions_called() as called:
+            ask_everything(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock()))
+    return Asked({index for query in usage.queries for index in required_indexes(query)}, called)
 
 
 def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None:
@@ -123,73 +128,24 @@ def _every_list(api: Api, replica: str, uuid: str) -> list[object]:
     return every
 
 
-def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
-    clock = SystemClock()
-    catalog = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=clock))
-    past = {"start": clock.now() - timedelta(days=2), "before": clock.now() - timedelta(days=1)}
-    assert not list(catalog.backlog.claimed(KINDS.values(), after=past["start"], before=past["before"]))
-    for replica in REPLICAS:
-        # So long ago that nothing is found: what was asked is the same.
-        for queue in (Queue(replica=replica), Queue(replica=replica, outbox=True)):
-            assert not list(catalog.backlog.queued(KINDS.values(), queue, **past))
-            for kind in KINDS.values():
-                catalog.backlog.measure(kind, queue, start=past["start"], most=1)
-                catalog.backlog.oldest(kind, queue, start=past["start"])
-        assert not list(catalog.events.since(replica, stop=version_of(clock.now() - timedelta(days=1))))
-        assert not list(catalog.bundles.hidden_by(new_uuid()))
-    catalog.jobs.abandoned()
+def test_every_function_that_asks_was_called(asked: Asked) -> None:
+    """What no test calls could ask something without an index: the emulator would answer it."""
+    asking = functions_that_ask()
+
+    assert len(asking) > 40
+    assert sorted(name for place, name in asking.items() if place not in asked.called) == []
 
 
-def _ask_what_operators_ask(env: dict[str, str]) -> None:
-    catalog = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock()))
-    scan = catalog.scan
-    everything = (
-        *(scan.files(), scan.bundles(), scan.tombstones(), scan.contents()),
-        *(scan.collections(), scan.collection_tombstones()),
-    )
-    for every in everything:
-        next(every)
-    list(scan.bindings())
-    unknown = Event(
-        id=new_uuid(),
-        replica=new_uuid(),
-        fqid=Fqid(new_uuid(), now()),
-        type="CREATE",
-        timestamp=now(),
-        size=0,
-        digest="",
-        md5="",
-        crc32c="",
-    )
-    catalog.journals.set_labels(unknown, frozenset())
-    index = FirestoreIndex(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock()))
-    entry = IndexEntry(replica=new_uuid(), fqid=Fqid(new_uuid(), now()), document={"a": "b"})
-    index.put(entry)
-    index.put(IndexEntry(replica=entry.replica, fqid=entry.fqid, document={"a": "c"}))
-    assert [held.fqid for held in index.entries(entry.replica)] == [entry.fqid]
-    index.delete(entry.replica, entry.fqid)
-    assert not list(scan.of_content("0" * 64))
-    assert all(scan.count(replica) for replica in REPLICAS)
+def test_every_query_has_its_index(asked: Asked) -> None:
+    assert len(asked.queries) >= 50, "most of the system's queries were not seen"
+    assert [query for query in asked.queries if query.uses(COMPOSITE_INDEXES, FIELD_INDEXES) is None] == []
 
 
-def test_every_query_has_its_index(asked: set[RequiredIndex]) -> None:
-    without = [
-        query
-        for query in asked
-        if len(query.fields) > 1 and not any(query.served_by(index) for index in COMPOSITE_INDEXES)
-    ]
+@pytest.mark.parametrize("index", [*COMPOSITE_INDEXES, *FIELD_INDEXES], ids=str)
+def test_every_index_has_its_query(asked: Asked, index: Index | FieldIndex) -> None:
+    used = [query.uses(COMPOSITE_INDEXES, FIELD_INDEXES) for query in asked.queries]
 
-    assert len(asked) >= 5, "most of the system's queries were not seen"
-    assert without == []
-
-
-def test_no_query_uses_a_field_that_is_exempt_from_indexes(asked: set[RequiredIndex]) -> None:
-    assert [query for query in asked if any(map(query.hindered_by, EXEMPTIONS))] == []
-
-
-@pytest.mark.parametrize("index", COMPOSITE_INDEXES, ids=str)
-def test_every_index_has_its_query(asked: set[RequiredIndex], index: Index) -> None:
-    assert any(query.served_by(index) for query in asked)
+    assert any(index in (indexes or ()) for indexes in used)
 
 
 def test_an_index_serves_a_query_by_the_rules_of_firestore() -> None:
@@ -204,5 +160,30 @@ def test_an_index_serves_a_query_by_the_rules_of_firestore() -> None:
         Index("c", (("a", "ASCENDING"), ("b", "CONTAINS"), ("d", "DESCENDING"), ("e", "ASCENDING")))
     )
     assert not needed.served_by(Index("x", (("a", "ASCENDING"), ("b", "CONTAINS"), ("d", "DESCENDING"))))
-    assert not needed.hindered_by(Exemption("c", "a"))
-    assert RequiredIndex("c", frozenset({("a", "ASCENDING")}), ()).hindered_by(Exemption("c", "a"))
+
+
+def test_the_index_of_a_field_serves_only_its_mode_and_scope() -> None:
+    equal = RequiredIndex("c", frozenset({("a", "ASCENDING")}), ())
+    newest = RequiredIndex("c", frozenset(), (("a", "DESCENDING"),))
+    across = RequiredIndex("c", frozenset({("a", "CONTAINS")}), (), across=True)
+
+    assert equal.uses((), [FieldIndex("c", "a")]) == {FieldIndex("c", "a")}
+    assert equal.uses((), [FieldIndex("c", "a", "CONTAINS"), FieldIndex("x", "a")]) is None
+    assert newest.uses((), [FieldIndex("c", "a", "DESCENDING")]) == {FieldIndex("c", "a", "DESCENDING")}
+    assert newest.uses((), [FieldIndex("c", "a")]) is None
+    assert across.uses((), [FieldIndex("c", "a", "CONTAINS", across=True)])
+    assert across.uses((), [FieldIndex("c", "a", "CONTAINS")]) is None
+    assert RequiredIndex("c", frozenset(), ()).uses((), ()) == set(), "documents are read by name"
+
+
+def test_only_fields_that_are_compared_for_equality_merge_their_indexes() -> None:
+    fields = [FieldIndex("c", "a"), FieldIndex("c", "b"), FieldIndex("c", "b", "CONTAINS")]
+    both = frozenset({("a", "ASCENDING"), ("b", "ASCENDING")})
+    composite = Index("c", (("b", "ASCENDING"), ("a", "ASCENDING")))
+
+    assert RequiredIndex("c", both, ()).uses((), fields) == {*fields[:2]}
+    assert RequiredIndex("c", both, ()).uses([composite], fields) == {composite}
+    assert RequiredIndex("c", both, ()).uses((), fields[:1]) is None
+    assert RequiredIndex("c", frozenset({("a", "ASCENDING"), ("b", "CONTAINS")}), ()).uses((), fields) is None
+    ordered = RequiredIndex("c", frozenset({("a", "ASCENDING")}), (("b", "ASCENDING"),))
+    assert ordered.uses((), fields) is None
