@@ -62,9 +62,9 @@ def test_a_collection_of_many_items_is_built_by_patches(
     # Cloud Run: an answer is at most 32 MiB.
     assert len(answer.content) < 12 * MIB
     # Whose it is, the head and pages before, the file; then the head, the pages, and that they are there.
-    # The file of the fragments is described and read.
+    # The file of the fragments is read once.
     assert usage.bill == Bill(
-        object_operations=2 + uploads,
+        object_operations=1 + uploads,
         reads=2 + pages - 1 + 1,
         writes=1 + pages + 2,
         # That it was not removed for good meanwhile, as it is created and as it becomes visible.
