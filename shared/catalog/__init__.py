@@ -44,13 +44,19 @@ from shared.catalog.purges import Purge, PurgeCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
 from shared.catalog.scan import KnownTombstone, ScanCatalog
 from shared.catalog.schema import SCHEMA
-from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
+from shared.catalog.subscriptions import (
+    MOST_SUBSCRIPTIONS,
+    Subscription,
+    SubscriptionCatalog,
+    SubscriptionKind,
+)
 from shared.catalog.switches import Switch, SwitchCatalog, Switches
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
 from shared.catalog.versioned import VersionedCatalog
 
 __all__ = [
     "KEPT_ATTEMPTS",
+    "MOST_SUBSCRIPTIONS",
     "SCHEMA",
     "WITHHELD",
     "AdminRun",

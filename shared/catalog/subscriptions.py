@@ -81,6 +81,8 @@ class Subscription:
 
 
 # Stored as one JSON value: Firestore has no lists in lists, and no query uses these fields.
+# Most subscriptions of one owner on one replica, of both kinds together.
+MOST_SUBSCRIPTIONS = 100
 _DEFINITION = (
     *("callback_url", "method", "encoding", "form_fields", "payload_form_field", "jmespath_query"),
     *("es_query", "attachments", "hmac_key_id", "signed"),

@@ -18,13 +18,12 @@ from typing import Any
 
 from cryptography.fernet import InvalidToken
 
-from shared.catalog import Subscription
+from shared.catalog import MOST_SUBSCRIPTIONS, Subscription
 from shared.errors import Conflict, DssError
 from shared.identifiers import SAVED_SUBSCRIPTIONS
 from shared.replicas import Replica
 from shared.secret_keys import key_id, secret_keys
 from shared.system import Dss
-from shared.webhooks.subscriptions import MOST_SUBSCRIPTIONS
 
 _NAME = re.compile(r"subscriptions/(?P<of>[^/]+)\.(?P<generation>[0-9]{12})\.(?P<key_id>[0-9a-f]+)")
 _CONTENT_TYPE = "application/octet-stream"

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.access import Principal, Resource
-from shared.catalog import Subscription
+from shared.catalog import MOST_SUBSCRIPTIONS, Subscription
 from shared.errors import (
     ElasticsearchError,
     IllegalArguments,
@@ -28,8 +28,6 @@ from shared.webhooks.expressions import check_expression
 from shared.webhooks.owners import sign_in_to_all
 from shared.webhooks.secrets import decrypt_secret, encrypt_secret
 
-# Most subscriptions of one owner on one replica, of both kinds together.
-MOST_SUBSCRIPTIONS = 100
 # Most bytes of a subscription, as JSON. `notify` keeps those of a replica in memory, and a secret is a
 # document of its own, of 1 MiB at most.
 _LARGEST = 64 * 1024

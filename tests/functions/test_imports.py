@@ -40,7 +40,7 @@ _DOMAIN = (
 FORBIDDEN: dict[str, tuple[str, ...]] = {
     "administer": ("shared.imports", "shared.webhooks", "functions.push"),
     "checkout": (*_STEPS, "shared.imports", "shared.jobs"),
-    "compact": (*_DOMAIN, "shared.webhooks"),
+    "compact": (*_DOMAIN, "shared.webhooks.subscriptions", "shared.webhooks.notifications", "jmespath"),
     "copy": (*_STEPS, "shared.imports", "shared.jobs"),
     "deliver": (*_DOMAIN, "shared.events", "jmespath"),
     "explore": (*_DOMAIN, "shared.webhooks"),
