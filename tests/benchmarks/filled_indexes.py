@@ -93,7 +93,7 @@ def fill_firestore(env: Mapping[str, str], count: int, queries: _Queries) -> Non
 
     The emulator has no index: it holds every posting of every row against each query.
     """
-    asked = {posting.bytes for query in queries for posting in _asked(query)}
+    asked = {posting for query in queries for posting in _asked(query)}
     client = firestore_client(env)
     rows = client.collection("index_rows")
 

@@ -65,7 +65,7 @@ def slimmed(replica: str, row: Row) -> dict[str, Any]:
     """
     hashed = Postings(replica)
     asked = {
-        hashed.of_token(path, word).bytes
+        hashed.of_token(path, word)
         for path, word in (("species", "homo"), ("organ", "brain"), ("smokes", "yes"))
     }
     return {**row.fields, "postings": [posting for posting in row.fields["postings"] if posting in asked]}

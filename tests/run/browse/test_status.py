@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from run.api.app import create_app
 from run.api.bounded_reads import BoundedReads
 from run.browse.run_reports import _MOST_LINES, _whole_lines  # what a page reads of a report
-from run.browse.status import _READS, PARTS
+from run.browse.status import _KEPT_SECONDS, _READS, PARTS
 from shared.catalog import AdminRun
 from shared.events.publishing import publish_event
 from shared.explore.base import NoCatalogues
@@ -25,6 +25,7 @@ from tests.run.browse.conftest import EVIL, OWN, SAMPLES, Page, Pages
 from tests.run.browse.test_looks import bundle_of, facts, new_file
 from tests.support.api import new_uuid
 from tests.support.clouds import Clouds
+from tests.support.waiting import SLOWNESS
 
 ROOT = Path(__file__).parents[3]
 OPEN = [part.title for part in PARTS if part.is_public]
@@ -36,8 +37,13 @@ def parts(page: Page) -> list[str]:
 
 @pytest.fixture
 def operators(pages: Pages) -> Iterator[Pages]:
-    """The pages of a process that has kept nothing yet."""
-    yield replace(pages, client=create_app(pages.service.dss).test_client())
+    """The pages of a process that has kept nothing yet, and waits for each part.
+
+    The emulator counts by reading all that other tests have left, which may take longer than people wait.
+    """
+    app = create_app(pages.service.dss)
+    app.extensions[_READS] = BoundedReads(len(PARTS), seconds=SLOWNESS * 30, kept=_KEPT_SECONDS)
+    yield replace(pages, client=app.test_client())
 
 
 def test_strangers_see_what_everybody_may_know(operators: Pages) -> None:
