@@ -65,12 +65,14 @@ def test_what_is_written_here_appears_there(
     path = f"/v1/bundles/{bundle.uuid}"
     (read,) = writer.get(path, replica=there, presignedurls=True).json()["bundle"]["files"]
     assert requests.get(read["url"], timeout=60).content == data
-    (line,) = [
-        line
-        for line in log_lines(whole_system, "sync", "replicated")
-        if (line["key"], line["replica"]) == (f"files/{file}", there)
-    ]
-    assert line["bytes"] == 10_000
+
+    def logged() -> list[int]:
+        rows = log_lines(whole_system, "sync", "replicated")
+        return [row["bytes"] for row in rows if (row["key"], row["replica"]) == (f"files/{file}", there)]
+
+    # The line comes a moment after the catalog has it.
+    soon(logged, f"{file} is in the log")
+    assert logged() == [10_000]
 
     assert writer.delete(path, replica=there, json={"reason": "wrong"}).status_code == 200
     soon(lambda: both.keys(here, f"bundles/{bundle.uuid}.dead"), "the tombstone goes the other way")

@@ -20,6 +20,7 @@ from shared.identifiers import Fqid, Kind, manifest_key
 from shared.kinds import KINDS
 from shared.maintenance.sweep import backlogs
 from shared.messages import ObjectEvent
+from shared.system import Dss
 from tests.run.api.test_access import bind
 from tests.run.browse.conftest import EVIL, OWN, SAMPLES, Page, Pages
 from tests.run.browse.test_looks import bundle_of, facts, new_file
@@ -35,15 +36,20 @@ def parts(page: Page) -> list[str]:
     return [each.text for each in page.all("h2")]
 
 
-@pytest.fixture
-def operators(pages: Pages) -> Iterator[Pages]:
-    """The pages of a process that has kept nothing yet, and waits for each part.
+def patient_client(dss: Dss) -> FlaskClient:
+    """Return a client of a new API that waits for each part of the page.
 
     The emulator counts by reading all that other tests have left, which may take longer than people wait.
     """
-    app = create_app(pages.service.dss)
+    app = create_app(dss)
     app.extensions[_READS] = BoundedReads(len(PARTS), seconds=SLOWNESS * 30, kept=_KEPT_SECONDS)
-    yield replace(pages, client=app.test_client())
+    return app.test_client()
+
+
+@pytest.fixture
+def operators(pages: Pages) -> Iterator[Pages]:
+    """The pages of a process that has kept nothing yet."""
+    yield replace(pages, client=patient_client(pages.service.dss))
 
 
 def test_strangers_see_what_everybody_may_know(operators: Pages) -> None:
@@ -96,7 +102,7 @@ def test_a_part_that_does_not_answer_is_unknown_and_the_others_are_there(
 
 def test_a_system_without_catalogues_has_a_state(operators: Pages) -> None:
     dss = replace(operators.service.dss, catalogues=NoCatalogues())
-    bare = replace(operators, client=create_app(dss).test_client())
+    bare = replace(operators, client=patient_client(dss))
 
     page = bare.get("/browse/status", by=operators.service.admin)
 
