@@ -72,7 +72,8 @@ def test_what_is_written_here_appears_there(
 
     # The line comes a moment after the catalog has it.
     soon(logged, f"{file} is in the log")
-    assert logged() == [10_000]
+    # Once, or again if the event came again.
+    assert set(logged()) == {10_000}
 
     assert writer.delete(path, replica=there, json={"reason": "wrong"}).status_code == 200
     soon(lambda: both.keys(here, f"bundles/{bundle.uuid}.dead"), "the tombstone goes the other way")

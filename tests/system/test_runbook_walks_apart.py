@@ -126,7 +126,7 @@ def test_walk_api_slow(stack: dict[str, str]) -> None:
     ):
         api = Api(process.url, stack["DSS_TOKEN"])
         proxy.inflict(CallFault(method="RunQuery", times=1, delay=6))
-        assert api.get("/v1/bundles/all", replica="gcp").status_code == 200
+        assert api.get("/v1/bundles/all", replica="gcp").status_code in (200, 206)
 
         assert float(shell(version, process.url).stdout) < 5
 
