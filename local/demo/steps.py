@@ -162,8 +162,13 @@ def wait_until(scene: Scene, condition: Callable[[], bool], problem: str) -> flo
 
     Raises StepFailed with the problem if it takes longer than the size of the data explains.
     """
+    return wait_at_most(patience(scene), condition, problem)
+
+
+def wait_at_most(seconds: float, condition: Callable[[], bool], problem: str) -> float:
+    """Wait until the condition holds, and return the seconds that it took. Raises StepFailed."""
     clock = SystemClock()
-    began, deadline = time.monotonic(), Deadline(clock, patience(scene))
+    began, deadline = time.monotonic(), Deadline(clock, seconds)
     while not condition():
         check(not deadline.passed, problem)
         clock.sleep(_LOOK_AGAIN)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from dss.client import Client
 from dss.errors import CallFailed
 from dss.reports import Report
 from local.demo.data import Fingerprint, differences, fingerprints
-from local.demo.steps import PATIENCE, REPLICAS, StepFailed, check
+from local.demo.steps import PATIENCE, REPLICAS, StepFailed, check, wait_at_most
 from local.drill.subscriber import SECRET, Subscriber
 from local.source_tree import python_path
 from local.stack import Stack
@@ -26,7 +25,6 @@ from shared.wiring import open_system
 
 GROUP = "dss"
 _SECONDS = 300.0
-_POLL = 0.2
 _DEFAULT = "(default)"
 
 
@@ -46,13 +44,9 @@ class Drill:
         """Return a client of a replica; an empty name of a token is a stranger's."""
         return Client(self.env["DSS_URL"], self.env.get(token, ""), replica=replica, patience=patience)
 
-    def wait_until(self, condition: Callable[[], Any], problem: str) -> float:
+    def wait_until(self, condition: Callable[[], bool], problem: str) -> float:
         """Wait until a condition holds; return the seconds that it took. Raises StepFailed."""
-        began = time.monotonic()
-        while not condition():
-            check(time.monotonic() - began < _SECONDS, problem)
-            time.sleep(_POLL)
-        return time.monotonic() - began
+        return wait_at_most(_SECONDS, condition, problem)
 
     def dss(self, *arguments: str, codes: Collection[int] = (0,)) -> str:
         """Run a `dss` command, and return its output. Raises StepFailed unless it ends with such a code."""

@@ -59,14 +59,15 @@ async def _forward(
         with contextlib.closing(upstream):
             sending = asyncio.create_task(_send_delayed(reader, upstream, seconds))
             try:
-                await _send(answers, writer)
+                await pass_on(answers, writer)
             finally:
                 sending.cancel()
                 with contextlib.suppress(asyncio.CancelledError, OSError):
                     await sending
 
 
-async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Write all that comes, block by block, until its end. Raises OSError."""
     while block := await reader.read(_BLOCK):
         writer.write(block)
         await writer.drain()

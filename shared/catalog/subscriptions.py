@@ -80,9 +80,9 @@ class Subscription:
         return SubscriptionKind.JMESPATH if self.es_query is None else SubscriptionKind.ELASTICSEARCH
 
 
-# Stored as one JSON value: Firestore has no lists in lists, and no query uses these fields.
 # Most subscriptions of one owner on one replica, of both kinds together.
 MOST_SUBSCRIPTIONS = 100
+# Stored as one JSON value: Firestore has no lists in lists, and no query uses these fields.
 _DEFINITION = (
     *("callback_url", "method", "encoding", "form_fields", "payload_form_field", "jmespath_query"),
     *("es_query", "attachments", "hmac_key_id", "signed"),

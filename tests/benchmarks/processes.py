@@ -1,5 +1,6 @@
 """CPU time and names of processes. Linux only (/proc)."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +14,20 @@ def cpu_seconds(pid: int) -> float:
     """Return the CPU seconds of a process and its descendants."""
     # The name of the command, in parentheses, may hold anything.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS + sum(map(cpu_seconds, _children(pid)))
+    return (int(fields[11]) + int(fields[12])) / _TICKS + sum(map(cpu_seconds, children(pid)))
 
 
 def resident_bytes(pid: int) -> int:
     """Return the memory of a process and its descendants; what several of them share counts in parts."""
+    return own_bytes(pid) + sum(map(resident_bytes, children(pid)))
+
+
+def own_bytes(pid: int) -> int:
+    """Return the memory of a process alone; what it shares with others counts in parts."""
     [line] = [
         line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:")
     ]
-    return int(line.split()[1]) * 1024 + sum(map(resident_bytes, _children(pid)))
+    return int(line.split()[1]) * 1024
 
 
 def thread_seconds(pid: int) -> float:
@@ -41,7 +47,7 @@ def descendants(names: Mapping[str, str]) -> dict[str, int]:
     processes of one name the topmost counts.
     """
     found: dict[str, int] = {}
-    waiting = _children(os.getpid())
+    waiting = children(os.getpid())
     for pid in waiting:
         place = Path(f"/proc/{pid}")
         own = (place / "comm").read_text().strip()
@@ -49,11 +55,15 @@ def descendants(names: Mapping[str, str]) -> dict[str, int]:
         for text, name in names.items():
             if text in f"[{own}] {command}":
                 found.setdefault(name, pid)
-        waiting += _children(pid)
+        waiting += children(pid)
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Return the ids of the processes that a process has started; none if it has ended."""
+    found: list[int] = []
     # Each thread has a list of the processes that it started.
-    lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(child) for text in lists for child in text.split()]
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found

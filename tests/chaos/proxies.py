@@ -6,6 +6,7 @@ import threading
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
+from local.servers.latency import pass_on
 from local.supervisor.ports import HOST
 
 _BLOCK = 256 * 1024
@@ -88,9 +89,7 @@ def _is_request(block: bytes) -> bool:
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
-        while block := await reader.read(_BLOCK):
-            writer.write(block)
-            await writer.drain()
+        await pass_on(reader, writer)
         writer.close()
 
 

@@ -14,8 +14,7 @@ _MIB = 2**20
 class Outcome:
     """A run: its load, its faults with what each has hit, and what is wrong, by check.
 
-    `settled` is in seconds after the last fault; `memory` are the resident bytes before and after, by
-    process.
+    `settled` is in seconds after the last fault; `memory` are the bytes before and after, by process.
     """
 
     seed: int
@@ -63,7 +62,7 @@ def page(outcome: Outcome) -> str:
         *("# A run of chaos", "", text(outcome).replace("\n", "\n\n"), "", "## Faults", ""),
         *("| kind | target | times |", "| --- | --- | ---: |"),
         *(f"| {kind} | {target} | {count} |" for (kind, target), count in sorted(kinds.items())),
-        *("", "## Memory", "", "Resident MiB of all processes of a name.", ""),
+        *("", "## Memory", "", "MiB of all processes of a name.", ""),
         *("| process | before | after |", "| --- | ---: | ---: |"),
         *(
             f"| {name} | {before / _MIB:.0f} | {after / _MIB:.0f} |"

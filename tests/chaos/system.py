@@ -13,6 +13,7 @@ from local.components.base import Builder, Component, Exported, nothing
 from local.config import StackConfig
 from local.stack import Stack
 from local.supervisor.ports import HOST
+from tests.benchmarks.processes import children, own_bytes
 from tests.chaos import schedule
 from tests.chaos.proxies import Lines
 from tests.chaos.schedule import Fault
@@ -56,12 +57,11 @@ class ChaosSystem:
         return made[fault.kind](fault)
 
     def memory(self) -> dict[str, int]:
-        """Return the resident bytes of the processes of each name."""
+        """Return the bytes of memory of the processes of each name; what several share counts in parts."""
         sizes: dict[str, int] = {}
         for pid, name in _processes():
             with contextlib.suppress(OSError):
-                pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-                sizes[name] = sizes.get(name, 0) + pages * os.sysconf("SC_PAGE_SIZE")
+                sizes[name] = sizes.get(name, 0) + own_bytes(pid)
         return sizes
 
     def _kill(self, fault: Fault) -> str:
@@ -141,19 +141,10 @@ def _processes() -> Iterator[tuple[int, str]]:
     """Yield the id and name of all descendants of this process."""
     waiting = [os.getpid()]
     while waiting:
-        for pid in _children(waiting.pop()):
+        for pid in children(waiting.pop()):
             waiting.append(pid)
             with contextlib.suppress(OSError):
                 yield pid, Path(f"/proc/{pid}/comm").read_text().strip()
-
-
-def _children(pid: int) -> list[int]:
-    # Each thread has a list of the processes that it started.
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += [int(child) for child in path.read_text().split()]
-    return found
 
 
 def _workers(name: str) -> list[int]:
@@ -163,7 +154,7 @@ def _workers(name: str) -> list[int]:
         child
         for pid, own in names.items()
         if own == name
-        for child in _children(pid)
+        for child in children(pid)
         if names.get(child) == name
     )
 
