@@ -47,7 +47,8 @@ class World:
     # Versions that two rivals write: the contents that they tried.
     contested: dict[str, set[str]] = field(default_factory=dict)
     collections: dict[str, list[str]] = field(default_factory=dict)
-    checkouts: dict[str, str] = field(default_factory=dict)
+    # By job.
+    checkouts: dict[str, Written] = field(default_factory=dict)
     # How often each status came, and examples of the ones that should never come.
     statuses: dict[int, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -237,7 +238,7 @@ def check_out(world: World, api: Api, chance: random.Random) -> None:
     answer = world.ask(partial(api.post, path, **query))
     if answer is not None and answer.status_code == 200:
         with world.lock:
-            world.checkouts[answer.json()["checkout_job_id"]] = target.replica
+            world.checkouts[answer.json()["checkout_job_id"]] = target
 
 
 def look_up(world: World, api: Api, chance: random.Random) -> None:

@@ -6,6 +6,7 @@ to look for the moments of the two changes: `written` and `deleted`. Each operat
 they can lie, since it took effect between its start and its end:
 
     PUT   answered 201, content a       written no later than its end
+    PUT   refused                       claimed by another one no later than its end
     GET   found content a               written no later than its end, deleted no earlier than its start
     GET   found nothing, before DELETE  written no earlier than its start
     GET   found nothing, later          deleted no later than its end
@@ -37,7 +38,7 @@ def _proofs(operations: Iterable[Operation]) -> list[Operation]:
 
 
 def _refusals(operations: Iterable[Operation]) -> list[Operation]:
-    """Return the writes that were refused since there was another content."""
+    """Return the writes that were refused since another one had claimed the name."""
     return [each for each in operations if each.action == WRITE and each.outcome == REFUSED]
 
 
@@ -52,14 +53,18 @@ def _deletions(operations: Iterable[Operation]) -> list[Operation]:
 
 
 def _written(operations: Sequence[Operation], contents: set[str]) -> list[str]:
-    latest = min((each.end for each in (*_proofs(operations), *_refusals(operations))), default=math.inf)
+    latest = min((each.end for each in _proofs(operations)), default=math.inf)
     tried = [
-        each.start
+        each
         for each in operations
         if each.action == WRITE and each.outcome in (OK, UNKNOWN) and (not contents or each.value in contents)
     ]
-    if latest < math.inf and min(tried, default=math.inf) > latest:
+    begun = min((each.start for each in tried), default=math.inf)
+    if latest < math.inf and begun > latest:
         return ["it was found before anybody had written it"]
+    # A name is claimed before it is there: who is refused may still find nothing.
+    if any(begun > each.end for each in _refusals(operations)):
+        return ["it was refused before anybody had written it"]
     deletion = min((each.start for each in _deletions(operations)), default=math.inf)
     late = [each for each in _absences(operations) if each.start > latest and each.end < deletion]
     return [f"it was gone at {late[0].start:.3f}, after it was there at {latest:.3f}"] if late else []

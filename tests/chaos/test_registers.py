@@ -30,7 +30,9 @@ def done(action: str, value: str, start: float, end: float, outcome: str = OK) -
         ([done(WRITE, "a", 1, 2), done(WRITE, "b", 1, 2, REFUSED)], ""),
         ([done(WRITE, "a", 1, 2, UNKNOWN), done(READ, "b", 3, 4)], "before anybody had written it"),
         ([done(READ, "a", 1, 2), done(WRITE, "a", 3, 4)], "before anybody had written it"),
-        ([done(WRITE, "a", 5, 6), done(WRITE, "b", 1, 2, REFUSED)], "before anybody had written it"),
+        ([done(WRITE, "a", 5, 6), done(WRITE, "b", 1, 2, REFUSED)], "refused before anybody had written it"),
+        # A name is claimed before it is there.
+        ([done(WRITE, "a", 1, 9), done(WRITE, "b", 2, 3, REFUSED), done(READ, ABSENT, 4, 5)], ""),
         (
             [done(WRITE, "a", 1, 2), done(DELETE, "", 3, 4), done(READ, "a", 5, 6)],
             "after it was gone at 4.000",
