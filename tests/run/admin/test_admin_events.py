@@ -54,8 +54,9 @@ def test_an_event_is_published_once_journalled_and_listed(
     seen = dss_here(at_once, *journal, "--dry-run").json["replicas"][0]
     made = dss_here(at_once, *journal).json["replicas"][0]
 
+    assert (seen["failed"], made["failed"]) == ("", "")
     assert seen["left"] >= 2 and seen["journals"] == 0
-    assert (made["events"], made["left"], made["failed"]) == (seen["left"], 0, "")
+    assert (made["events"], made["left"]) == (seen["left"], 0)
     assert made["journals"] >= 1
 
 
