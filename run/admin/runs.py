@@ -82,7 +82,22 @@ def _progress(context: Context) -> Progress:
 
 
 def _carried_out(dss: Dss, argument: Mapping[str, Any], progress: Progress) -> AdminRun:
-    run = steps.begin(dss, str(uuid.uuid4()), dict(argument))
+    execution = str(uuid.uuid4())
+    try:
+        run = steps.begin(dss, execution, dict(argument))
+        return _to_its_end(dss, run, progress)
+    except DssError:
+        raise
+    except BaseException:
+        # Interrupted: it can be resumed at once. It may have begun before anything was returned here.
+        with contextlib.suppress(DssError):
+            run = steps.begin(dss, execution, dict(argument))
+            steps.fail(dss, run.id, run.attempt, "it was interrupted")
+            progress.note(f"dss: to continue: dss admin runs resume {run.id}")
+        raise
+
+
+def _to_its_end(dss: Dss, run: AdminRun, progress: Progress) -> AdminRun:
     try:
         while not run.over:
             run = steps.work(dss, run.id, run.attempt)
@@ -90,12 +105,6 @@ def _carried_out(dss: Dss, argument: Mapping[str, Any], progress: Progress) -> A
         return steps.finish(dss, run.id, run.attempt)
     except DssError as error:
         return steps.fail(dss, run.id, run.attempt, error.title)
-    except BaseException:
-        # Interrupted: it can be resumed at once.
-        with contextlib.suppress(DssError):
-            steps.fail(dss, run.id, run.attempt, "it was interrupted")
-        progress.note(f"dss: to continue: dss admin runs resume {run.id}")
-        raise
 
 
 def _waited(dss: Dss, run_id: str, progress: Progress, execution: str = "") -> AdminRun:

@@ -4,9 +4,12 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from unittest import mock
 
 import pytest
 
+from shared.catalog import AdminRun
+from shared.jobs import steps
 from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
 from tests.support.clouds import Clouds
 from tests.support.command_line import dss_here
@@ -55,6 +58,30 @@ def test_the_workflow_audits_and_a_run_is_found_again(env: Mapping[str, str]) ->
     assert listed.out.split()[:6] == ["run", "kind", "state", "attempt", "begun", "touched"]
     assert begun.json["run"] in listed.out
     assert (again.code, "has succeeded: it cannot be resumed" in again.err) == (1, True)
+
+
+def test_a_run_that_is_interrupted_before_its_first_slice_can_be_resumed(
+    env: Mapping[str, str], clouds: Clouds, file: Version
+) -> None:
+    url = put_list(env, clouds, f"files/{file}")
+    begin, interrupted = steps.begin, []
+
+    def begin_and_be_interrupted(*arguments: object) -> AdminRun:
+        run = begin(*arguments)
+        if not interrupted:
+            interrupted.append(run.id)
+            raise KeyboardInterrupt
+        return run
+
+    with mock.patch.object(steps, "begin", begin_and_be_interrupted):
+        stopped = dss_here(env, "admin", "resync", "--list", url)
+    [run_id] = interrupted
+    shown = dss_here(env, "admin", "runs", "show", run_id, "--json").json
+    resumed = dss_here(env, "admin", "runs", "resume", run_id, "--json").json
+
+    assert (stopped.code, f"dss admin runs resume {run_id}" in stopped.err) == (130, True)
+    assert (shown["state"], shown["cause"]) == ("FAILED", "it was interrupted")
+    assert (resumed["run"], resumed["state"], resumed["attempt"]) == (run_id, "SUCCEEDED", 2)
 
 
 def test_the_workflow_rebuilds_an_index_after_its_check(env: Mapping[str, str]) -> None:
