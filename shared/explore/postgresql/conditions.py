@@ -45,12 +45,10 @@ _WITH_NONE = SQL("""
     WHERE other.catalog = {catalog} AND other.entity_type = {kind} AND other.vals -> {name} = '[]'::jsonb
 """)
 _HAS_PATH = SQL("document.vals @? {}::jsonpath")
-# If the least or the greatest value is in a range, the document has one. Others are looked at only if the
-# range lies between these two.
+# No value is outside of the least and the greatest. If one of these two is in a range, the document has a
+# value there. Others are looked at only if the range lies between these two. Most fail at the first comparison.
 _HAS_BETWEEN = SQL("""
-    {least} BETWEEN {low} AND {high}
-    OR {greatest} BETWEEN {low} AND {high}
-    OR ({least} < {low} AND {greatest} > {high} AND {path})
+    {least} <= {high} AND {greatest} >= {low} AND ({least} >= {low} OR {greatest} <= {high} OR {path})
 """)
 _LEAST = SQL('(document.keys ->> {}) COLLATE "C"')
 _GREATEST = SQL('coalesce(document.keys ->> {}, document.keys ->> {}) COLLATE "C"')

@@ -306,7 +306,12 @@ class _Asked:
             failed: Composable = statements.NONE_FAILS
         else:
             held, failed = statements.ANYTHING, statements.failed(conditions)
-        matching = statements.MATCHING_DOCUMENTS if self._of_documents else statements.MATCHING_PROFILES
+        if not self._of_documents:
+            matching = statements.MATCHING_PROFILES
+        elif self._of_index:
+            matching = statements.MATCHING_IN_INDEX
+        else:
+            matching = statements.MATCHING_DOCUMENTS
         counted, names, totals = [], [], []
         for number, facets in by_number.items():
             values = {

@@ -47,6 +47,17 @@ MATCHING_DOCUMENTS = SQL(
     + _PROFILES
     + ") AS wanted ON wanted.id = found.profile"
 )
+# The same, of conditions that the index of the default order decides: it is read once, as a whole. PostgreSQL
+# can't know how few profiles are needed, and would look up the documents of each.
+MATCHING_IN_INDEX = SQL(
+    "SELECT wanted.parts, found.n, wanted.failed FROM ("
+    "SELECT document.profile, count(*) AS n FROM"
+    + _DOCUMENTS
+    + "AND {documents} GROUP BY document.profile) AS found"
+    " JOIN (SELECT profile.id, profile.parts, {failed} AS failed FROM"
+    + _PROFILES
+    + ") AS wanted ON wanted.id = found.profile WHERE wanted.failed = ANY({needed})"
+)
 COUNTED = SQL("""
     SELECT {number} AS number, parts[{position}] AS part, sum(n) AS n FROM matching
     WHERE failed = ANY({bits}) GROUP BY parts[{position}]
