@@ -46,7 +46,7 @@ _WITH_NONE = SQL("""
 """)
 _HAS_PATH = SQL("document.vals @? {}::jsonpath")
 # No value is outside of the least and the greatest. If one of these two is in a range, the document has a
-# value there. Others are looked at only if the range lies between these two. Most fail at the first comparison.
+# value there. Others are looked at only if the range lies between these two. Most fail the first comparison.
 _HAS_BETWEEN = SQL("""
     {least} <= {high} AND {greatest} >= {low} AND ({least} >= {low} OR {greatest} <= {high} OR {path})
 """)

@@ -187,6 +187,18 @@ def test_a_facet_is_counted_without_the_filter_on_itself(found: TestCatalogue) -
     assert facets["genusSpecies"].terms == [("F", 1), ("M1", 1)]
 
 
+@pytest.mark.parametrize(
+    "of_documents",
+    [{"cellCount": {"within": [[10, 20]]}}, {"organismAgeRange": {"within": [[YEAR, 2 * YEAR]]}}],
+)
+def test_other_filters_than_its_own_hold_for_a_facet(found: TestCatalogue, of_documents: Any) -> None:
+    total, facets = found.counts("samples", {"organ": {"is": ["fin"]}, **of_documents})
+
+    assert total == 1
+    assert (facets["organ"].terms, facets["organ"].total) == ([("eye", 1), ("fin", 1)], 2)
+    assert facets["genusSpecies"].terms == [("F", 1), ("M1", 1)]
+
+
 def test_null_and_missing_are_one_term_which_comes_last_if_none_is_null(found: TestCatalogue) -> None:
     _, facets = found.counts("samples")
 
