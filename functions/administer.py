@@ -1,7 +1,7 @@
 """`administer`: the steps of an operator's run. Only the workflow `administer` calls it.
 
-A request is `{step, run, attempt}`, with `cause` for the step `fail`; to begin, it is
-`{step: "begin", execution, argument}`.
+A request is `{step, run, attempt}`, with `cause` for the step `fail`, and `shard`, a number, for the step
+`work` of a shard; to begin, it is `{step: "begin", execution, argument}`.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,10 @@ def do_step(dss: Dss, body: Body) -> dict[str, Any]:
     name = body.get("step")
     if name == "begin" and isinstance(body.get("execution"), str):
         return steps.summary(dss, steps.begin(dss, body["execution"], body.get("argument")))
-    run, attempt = body.get("run"), body.get("attempt")
+    run, attempt, shard = body.get("run"), body.get("attempt"), body.get("shard")
+    if name == "work" and isinstance(run, str) and isinstance(attempt, int) and isinstance(shard, int):
+        done = steps.work_on_shard(dss, run, attempt, shard)
+        return {"run": run, "shard": shard, "over": done.over, "parts": done.parts}
     if name not in _STEPS or not isinstance(run, str) or not isinstance(attempt, int):
         raise IllegalArguments("the body must be {step, run, attempt} or {step: begin, execution, argument}")
     return steps.summary(dss, _STEPS[name](dss, run, attempt, body))

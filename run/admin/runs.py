@@ -101,6 +101,7 @@ def _to_its_end(dss: Dss, run: AdminRun, progress: Progress) -> AdminRun:
     try:
         while not run.over:
             run = steps.work(dss, run.id, run.attempt)
+            steps.work_on_shards(dss, run)
             progress.reach(run.parts, _counts(run))
         return steps.finish(dss, run.id, run.attempt)
     except DssError as error:
@@ -121,7 +122,7 @@ def _waited(dss: Dss, run_id: str, progress: Progress, execution: str = "") -> A
         if run and run.state is not JobState.RUNNING and outcome is None:
             return run
         if run:
-            progress.reach(run.parts, _counts(run))
+            progress.reach(run.parts, _counts(steps.with_open_shards(dss, run)))
         dss.clock.sleep(next(pauses))
 
 
@@ -146,7 +147,8 @@ def show_run(context: Context, run_id: str, *, wait: bool) -> int:
     with operator_settings() as settings, _progress(context) as progress:
         dss = open_system(settings)
         run = _run(dss, run_id, reads=_READS_OF_NEW_RUN if wait else 1)
-        return _show(context, dss, _waited(dss, run_id, progress) if wait else run)
+        run = _waited(dss, run_id, progress) if wait else steps.with_open_shards(dss, run)
+        return _show(context, dss, run)
 
 
 def _run(dss: Dss, run_id: str, *, reads: int) -> AdminRun:

@@ -41,7 +41,7 @@ from shared.catalog.mails import MailCatalog
 from shared.catalog.manifests import ManifestCatalog, ManifestJob, ManifestOrder, ManifestPiece
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.purges import Purge, PurgeCatalog
-from shared.catalog.runs import AdminRun, RunCatalog
+from shared.catalog.runs import AdminRun, RunCatalog, RunShardCatalog
 from shared.catalog.scan import KnownTombstone, ScanCatalog
 from shared.catalog.schema import SCHEMA
 from shared.catalog.subscriptions import (
@@ -165,5 +165,6 @@ class Catalog:
         self.imports = ImportCatalog(database)
         self.manifests = ManifestCatalog(database)
         self.runs = RunCatalog(database)
+        self.run_shards = RunShardCatalog(database)
         self.switches = SwitchCatalog(database)
         self.scan = ScanCatalog(database)

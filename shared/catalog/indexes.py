@@ -39,7 +39,7 @@ COLLECTIONS = (
     *("events", "event_boxes", "journals", "journal_checkpoints", "changes", "last_attempts"),
     *("subscriptions", "subscription_secrets", "subscription_sets", "subscription_slots"),
     *("subscriber_backoffs", "deliveries", "mails"),
-    *("copy_jobs", "checkout_jobs", "checkout_pages", "manifest_jobs", "admin_runs"),
+    *("copy_jobs", "checkout_jobs", "checkout_pages", "manifest_jobs", "admin_runs", "admin_run_shards"),
     *("imports", "import_slices", "import_shards", "import_hashes"),
     *("index_rows", "index_pieces", "operation", "progress", "sweep_positions"),
 )
@@ -165,7 +165,7 @@ FIELD_INDEXES = (
 
 # A collection, and the field that says when Firestore may remove a document.
 TIMES_TO_LIVE = (
-    *(("admin_runs", "expires"), ("changes", "expires")),
+    *(("admin_runs", "expires"), ("admin_run_shards", "expires"), ("changes", "expires")),
     *(("checkout_jobs", "expires"), ("checkout_pages", "expires")),
     *((name, "expires") for name in ("imports", "import_slices", "import_shards", "import_hashes")),
     *(("copy_jobs", "expires"), ("deliveries", "expires"), ("mails", "expires")),

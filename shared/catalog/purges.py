@@ -16,6 +16,7 @@ from google.cloud.firestore import FieldFilter
 from shared.catalog.bindings import ALL_VERSIONS, MOST_PURGES, BindingCatalog, PurgeInEffect
 from shared.catalog.collections import number_of
 from shared.catalog.database import Database, NameTaken, Step, create_document, new_shard
+from shared.catalog.scan import by_name
 from shared.errors import Conflict, IllegalArguments
 from shared.identifiers import Fqid, event_ids
 
@@ -265,12 +266,9 @@ class PurgeCatalog:
         query = self._collection.where(filter=FieldFilter("open", "==", True)).order_by("__name__")
         return map(purge_of, self._database.every(query, _PAGE))
 
-    def scan(self, since: str = "") -> Iterator[Purge]:
-        """Yield all records, in order of FQID, beginning at `since`; one read each."""
-        query = self._collection.order_by("__name__")
-        if since:
-            query = query.start_at({"__name__": self._collection.document(since)})
-        return map(purge_of, self._database.every(query, _PAGE))
+    def scan(self, since: str = "", until: str = "") -> Iterator[Purge]:
+        """Yield all records, in order of FQID, from `since` to `until`; one read each."""
+        return map(purge_of, self._database.every(by_name(self._collection, since, until), _PAGE))
 
     def delete_heads(self, purge: Purge, kinds: Mapping[str, str]) -> None:
         """Remove the heads that a purge withholds, with their pages, events and markers. Safe to repeat.

@@ -1,17 +1,19 @@
 """The catalog of operators' runs: collection `admin_runs`, one document a run.
 
+Runs that are split have further documents in `admin_run_shards`, which are worked on as runs are.
+
 A run is worked on in slices, each of which advances its cursor and writes one part of its report. Only the
 newest attempt at a run changes it; slices of an attempt that is over change nothing.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from google.cloud.firestore import Query
 
-from shared.catalog.attempts import AttemptCatalog, JobState
+from shared.catalog.attempts import KEPT_FOR, AttemptCatalog, JobState
 from shared.catalog.database import Database
 from shared.errors import Conflict, NotFound
 
@@ -41,27 +43,53 @@ class AdminRun:
     touched: datetime
 
 
+# A run that has failed can be resumed for as long as it is kept.
+_SHARDS_KEPT_FOR = 2 * KEPT_FOR
 _FIELDS = tuple(name for name in AdminRun.__dataclass_fields__ if name not in ("id", "state"))
 
 
-class RunCatalog(AttemptCatalog[AdminRun]):
-    """Reads and writes of runs."""
+class _Runs(AttemptCatalog[AdminRun]):
+    """Reads and writes of runs, or of their shards, which are `kept` for so long from their beginning."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database, "admin_runs", _from_snapshot)
+    def __init__(self, database: Database, collection: str, kept: timedelta | None) -> None:
+        super().__init__(database, collection, _from_snapshot)
+        self._kept = kept
 
     def begin(self, run_id: str, kind: str, options: Mapping[str, Any], execution: str) -> AdminRun:
         """Return a new run, or the one with this id. Safe to repeat."""
         now = self._database.clock.now()
         run = AdminRun(id=run_id, kind=kind, options=options, execution=execution, created=now, touched=now)
+        document = {**_to_document(run), "expires": now + self._kept if self._kept else None}
         reference = self._collection.document(run_id)
 
         def create(transaction: Any) -> None:
             if not reference.get(transaction=transaction).exists:
-                transaction.set(reference, _to_document(run))
+                transaction.set(reference, document)
 
         self._database.transact(create)
         return self._found(run_id)
+
+    def advance(self, run: AdminRun, changes: Mapping[str, Any]) -> AdminRun:
+        """Note the outcome of a slice, once; return the run as it then is."""
+
+        def apply(current: AdminRun) -> dict[str, Any]:
+            return dict(changes) if current.parts == run.parts else {}
+
+        self._change(run, apply)
+        return self._found(run.id)
+
+    def _found(self, run_id: str) -> AdminRun:
+        run = self.get(run_id)
+        if run is None:
+            raise NotFound(f"run: {run_id[:80]!r} does not exist")
+        return run
+
+
+class RunCatalog(_Runs):
+    """Reads and writes of runs."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "admin_runs", None)
 
     def resume(self, run_id: str, execution: str) -> AdminRun:
         """Return a run, running, with a new attempt for this execution. Safe to repeat.
@@ -90,20 +118,12 @@ class RunCatalog(AttemptCatalog[AdminRun]):
         query = self._collection.order_by("created", direction=Query.DESCENDING).limit(count)
         return [_from_snapshot(snapshot) for snapshot in self._database.query(query)]
 
-    def advance(self, run: AdminRun, changes: Mapping[str, Any]) -> AdminRun:
-        """Note the outcome of a slice, once; return the run as it then is."""
 
-        def apply(current: AdminRun) -> dict[str, Any]:
-            return dict(changes) if current.parts == run.parts else {}
+class RunShardCatalog(_Runs):
+    """Reads and writes of the shards of runs."""
 
-        self._change(run, apply)
-        return self._found(run.id)
-
-    def _found(self, run_id: str) -> AdminRun:
-        run = self.get(run_id)
-        if run is None:
-            raise NotFound(f"run: {run_id[:80]!r} does not exist")
-        return run
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "admin_run_shards", _SHARDS_KEPT_FOR)
 
 
 def _to_document(run: AdminRun) -> dict[str, Any]:

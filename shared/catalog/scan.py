@@ -49,48 +49,50 @@ class ScanCatalog:
         self._collections = database.client.collection("collections")
         self._collection_tombstones = database.client.collection("collection_tombstones")
 
-    def files(self, since: str = "") -> Iterator[FileRecord]:
-        """Yield all file versions, in order of FQID, beginning at `since`."""
-        return map(record_of, self._by_name(self._files, since))
+    def files(self, since: str = "", until: str = "") -> Iterator[FileRecord]:
+        """Yield all file versions, in order of FQID, from `since` to `until`, which both count."""
+        return map(record_of, self._by_name(self._files, since, until))
 
-    def bundles(self, since: str = "") -> Iterator[BundleHead]:
+    def bundles(self, since: str = "", until: str = "") -> Iterator[BundleHead]:
         """Yield the heads of all bundle versions, in order of FQID; as `files` does."""
-        return map(head_of, self._by_name(self._bundles, since))
+        return map(head_of, self._by_name(self._bundles, since, until))
+
+    def file_count(self, *, most: int) -> int:
+        """Return how many file versions there are, or `most` if there are more; one read a thousand."""
+        return self._database.count(self._files.limit(most))
 
     def bundle_count(self) -> int:
         """Return how many bundle versions there are, hidden ones too; one read for each thousand."""
         return self._database.count(self._bundles)
 
-    def collections(self, since: str = "") -> Iterator[CollectionHead]:
+    def collections(self, since: str = "", until: str = "") -> Iterator[CollectionHead]:
         """Yield the heads of all versions of collections, in order of FQID; as `files` does."""
-        return map(collection_head_of, self._by_name(self._collections, since))
+        return map(collection_head_of, self._by_name(self._collections, since, until))
 
-    def bindings(self, since: str = "") -> Iterator[Binding]:
+    def bindings(self, since: str = "", until: str = "") -> Iterator[Binding]:
         """Yield all bindings ever made, in order of FQID; as `files` does."""
-        return map(binding_of, self._by_name(self._bindings, since))
+        return map(binding_of, self._by_name(self._bindings, since, until))
 
-    def groups(self, since: str = "") -> Iterator[Group]:
+    def groups(self, since: str = "", until: str = "") -> Iterator[Group]:
         """Yield all changes of groups ever made, in order of FQID; as `files` does."""
-        return map(group_of, self._by_name(self._groups, since))
+        return map(group_of, self._by_name(self._groups, since, until))
 
-    def tombstones(self, since: str = "") -> Iterator[KnownTombstone]:
+    def tombstones(self, since: str = "", until: str = "") -> Iterator[KnownTombstone]:
         """Yield all tombstones, in order of UUID; that of the whole UUID before those of its versions."""
-        return map(_known, self._by_name(self._tombstones, since))
+        return map(_known, self._by_name(self._tombstones, since, until))
 
-    def collection_tombstones(self, since: str = "") -> Iterator[CollectionTombstone]:
+    def collection_tombstones(self, since: str = "", until: str = "") -> Iterator[CollectionTombstone]:
         """Yield all tombstones of collections, in order of UUID; as `files` does."""
-        return map(collection_tombstone_of, self._by_name(self._collection_tombstones, since))
+        return map(collection_tombstone_of, self._by_name(self._collection_tombstones, since, until))
 
-    def journals(self, since: str = "") -> Iterator[Journal]:
-        """Yield all journals of many events, in order of id, beginning at `since`."""
-        query = self._journals.order_by("id")
-        if since:
-            query = query.start_at({"id": since})
+    def journals(self, since: str = "", until: str = "") -> Iterator[Journal]:
+        """Yield all journals of many events, in order of id, from `since` to `until`."""
+        query = _between(self._journals.order_by("id"), "id", since, until)
         return map(journal_of, self._database.every(query, _PAGE))
 
-    def events(self, since: str = "") -> Iterator[Event]:
+    def events(self, since: str = "", until: str = "") -> Iterator[Event]:
         """Yield all events of all replicas, in order of id; as `files` does."""
-        return map(event_of, self._by_name(self._events, since))
+        return map(event_of, self._by_name(self._events, since, until))
 
     def tombstone(self, uuid: str, version: str | None) -> KnownTombstone | None:
         """Return a tombstone, in one read."""
@@ -98,11 +100,9 @@ class ScanCatalog:
         snapshot = self._database.get(self._tombstones.document(name))
         return _known(snapshot) if snapshot.exists else None
 
-    def contents(self, since: str = "") -> Iterator[FileRecord]:
-        """Yield all file versions, in order of SHA-256, beginning at `since`."""
-        query = self._files.order_by("sha256")
-        if since:
-            query = query.start_at({"sha256": since})
+    def contents(self, since: str = "", until: str = "") -> Iterator[FileRecord]:
+        """Yield all file versions, in order of SHA-256, from `since` to `until`."""
+        query = _between(self._files.order_by("sha256"), "sha256", since, until)
         return map(record_of, self._database.every(query, _PAGE))
 
     def of_content(self, sha256: str) -> Iterator[FileRecord]:
@@ -118,11 +118,19 @@ class ScanCatalog:
             total += self._database.count(query)
         return total
 
-    def _by_name(self, collection: Any, since: str) -> Iterator[Any]:
-        query = collection.order_by("__name__")
-        if since:
-            query = query.start_at({"__name__": collection.document(since)})
-        return self._database.every(query, _PAGE)
+    def _by_name(self, collection: Any, since: str, until: str) -> Iterator[Any]:
+        return self._database.every(by_name(collection, since, until), _PAGE)
+
+
+def by_name(collection: Any, since: str, until: str) -> Any:
+    """Return the query for the documents whose names are from `since` to `until`; empty is no bound."""
+    first, last = (collection.document(name) if name else None for name in (since, until))
+    return _between(collection.order_by("__name__"), "__name__", first, last)
+
+
+def _between(query: Any, field: str, first: Any, last: Any) -> Any:
+    query = query.start_at({field: first}) if first else query
+    return query.end_at({field: last}) if last else query
 
 
 def _known(snapshot: Any) -> KnownTombstone:

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.catalog import AdminRun
 from shared.errors import IllegalArguments
-from shared.jobs import audit, cache, catalogue, index, purge, resync, tombstones
+from shared.jobs import audit, cache, catalogue, index, purge, rebuild, resync, tombstones
 from shared.jobs.argument import Argument
 from shared.jobs.page import Page
 from shared.system import Dss
@@ -22,18 +22,26 @@ class JobType:
     `check` returns all options of an argument with their values. `work` continues from `run.cursor` (empty at
     first), fills the page, and returns the next cursor, None at the end; it may run twice for one cursor.
     `preview` is called like it, and fills the page with what it would do, but writes nothing. `items` is the
-    number of items of a slice, unless the argument sets `page`.
+    number of items of a slice, unless the argument sets `page`. A job type that can be split by key range
+    (shared/jobs/sharding.py) has `work_on_shard`, which is like `work`, of a shard.
     """
 
     check: Callable[[Dss, Argument], dict[str, Any]]
     work: Callable[[Dss, AdminRun, Page], dict[str, Any] | None]
     preview: Callable[[Dss, AdminRun, Page], dict[str, Any] | None]
     items: int
+    work_on_shard: Callable[[Dss, AdminRun, Page], dict[str, Any] | None] | None = None
 
 
 JOB_TYPES: Mapping[str, JobType] = {
-    # Cloud Workflows: 100,000 steps. At three a slice, that is more than a thousand million keys.
-    "audit": JobType(check=audit.check, work=audit.work, preview=audit.preview, items=50_000),
+    # Cloud Workflows: 100,000 steps, of which a slice takes seven. So time ends slices of these, not items.
+    "audit": JobType(
+        check=audit.check,
+        work=audit.work,
+        preview=audit.preview,
+        items=_MOST,
+        work_on_shard=audit.work_on_shard,
+    ),
     "explore-check": JobType(
         check=catalogue.check_options, work=catalogue.check, preview=catalogue.check, items=20_000
     ),
@@ -61,6 +69,13 @@ JOB_TYPES: Mapping[str, JobType] = {
     ),
     purge.REMOVAL: JobType(
         check=purge.check_removal, work=purge.work_removal, preview=purge.preview_removal, items=100
+    ),
+    "rebuild": JobType(
+        check=rebuild.check,
+        work=rebuild.work,
+        preview=rebuild.preview,
+        items=_MOST,
+        work_on_shard=rebuild.work_on_shard,
     ),
     "resync": JobType(check=resync.check, work=resync.work, preview=resync.preview, items=5_000),
     "tombstones": JobType(

@@ -1,5 +1,7 @@
 """The steps of a run: begin, slices until it is over, finish; or fail, with the reason. Each may run twice.
 
+The slices of a run that is split are those of its shards, side by side; then comes one of the run itself.
+
 The steps share the run's document. A slice is done when its part of the report is written: a step that was
 killed before that does the slice again, and one that was killed after it does not.
 """
@@ -15,14 +17,18 @@ import structlog
 from shared.catalog import AdminRun, JobState
 from shared.errors import Conflict, DssError, IllegalArguments, NotFound
 from shared.identifiers import version_of
+from shared.jobs import sharding
 from shared.jobs.argument import checked_id
 from shared.jobs.job_types import JOB_TYPES, checked
 from shared.jobs.page import Page
 from shared.jobs.reports import Reports
+from shared.parallel import map_in_threads
 from shared.system import Dss
 
 _log = structlog.get_logger()
 
+# Shards that a process without a workflow works on at once.
+_THREADS = 4
 # Counts that an operator has to act on.
 _PROBLEMS = ("findings", "refused", "failed")
 
@@ -58,23 +64,70 @@ def work(dss: Dss, run_id: str, attempt: int) -> AdminRun:
     with dss.catalog.runs.noting_errors(run):
         state = reports.state_after(run, run.parts + 1)
         if state is None:
-            state = _slice(dss, run, reports)
+            state = _slice(dss, run)
         return dss.catalog.runs.advance(run, {**state, "parts": run.parts + 1, "code": "", "cause": ""})
 
 
-def _slice(dss: Dss, run: AdminRun, reports: Reports) -> dict[str, Any]:
+def work_on_shard(dss: Dss, run_id: str, attempt: int, number: int) -> AdminRun:
+    """Do a slice of a shard of the phase that a run is in, and return the shard; `over` after its last."""
+    run = running(dss, run_id, attempt)
+    shard = sharding.shard_of(dss, run, number)
+    if shard.over:
+        return shard
+    reports, part = Reports(dss), sharding.part_of(run, number, shard.parts + 1)
+    dss.catalog.runs.touch(run)
+    with dss.catalog.runs.noting_errors(run):
+        state = reports.state_after(run, part)
+        if state is None:
+            state = _slice_of_shard(dss, run, shard, part)
+        return dss.catalog.run_shards.advance(shard, {**state, "parts": shard.parts + 1})
+
+
+def _slice_of_shard(dss: Dss, run: AdminRun, shard: AdminRun, part: str) -> dict[str, Any]:
+    work = JOB_TYPES[run.kind].work_on_shard
+    if work is None:
+        raise IllegalArguments(f"shard: runs of kind {run.kind} have none")
     page = Page(dss.clock, size=run.options["page"])
-    cursor = JOB_TYPES[run.kind].work(dss, run, page)
+    state = _state_after(shard, work(dss, shard, page), page)
+    return _written(dss, run, part, page, state)
+
+
+def work_on_shards(dss: Dss, run: AdminRun) -> None:
+    """Do all slices of the phase that a run is in, in threads of this process."""
+
+    def complete(number: int) -> None:
+        while not work_on_shard(dss, run.id, run.attempt, number).over:
+            pass
+
+    for _ in map_in_threads(complete, range(sharding.open_shards(run)), threads=_THREADS):
+        pass
+
+
+def with_open_shards(dss: Dss, run: AdminRun) -> AdminRun:
+    """Return a run with the counts of what its shards have done so far, for those who look on."""
+    return replace(run, counts=sharding.counts_so_far(dss, run)) if sharding.open_shards(run) else run
+
+
+def _slice(dss: Dss, run: AdminRun) -> dict[str, Any]:
+    page = Page(dss.clock, size=run.options["page"])
+    state = _state_after(run, JOB_TYPES[run.kind].work(dss, run, page), page)
+    return _written(dss, run, run.parts + 1, page, state)
+
+
+def _state_after(run: AdminRun, cursor: dict[str, Any] | None, page: Page) -> dict[str, Any]:
     counts = Counter(run.counts)
     counts.update(page.counts)
-    state = {
+    return {
         "cursor": cursor or {},
         "over": cursor is None,
         "counts": dict(counts),
         "result": {**run.result, **page.result},
     }
+
+
+def _written(dss: Dss, run: AdminRun, part: int | str, page: Page, state: dict[str, Any]) -> dict[str, Any]:
     dss.faults.reach("administration: slice done")
-    written = reports.write(run, run.parts + 1, page.lines, state)
+    written = Reports(dss).write(run, part, page.lines, state)
     dss.faults.reach("administration: part written")
     return written
 
@@ -129,6 +182,7 @@ def summary(dss: Dss, run: AdminRun) -> dict[str, Any]:
         **cause,
         "attempt": run.attempt,
         "over": run.over,
+        "shards": sharding.open_shards(run),
         "counts": dict(run.counts),
         "result": dict(run.result),
         "created": version_of(run.created),

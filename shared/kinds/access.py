@@ -18,6 +18,6 @@ class AccessKind(VersionedKind[Binding]):
     written = "replication: binding written"
     objects = Bindings()
 
-    def scan(self, dss: Dss, since: str) -> Iterator[Binding]:
+    def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[Binding]:
         """Yield all bindings, in the order of their keys."""
-        return dss.catalog.scan.bindings(since)
+        return dss.catalog.scan.bindings(since, until)

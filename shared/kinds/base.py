@@ -70,10 +70,11 @@ class ObjectKind(ABC, Generic[KnownRecord]):
         """Return what the catalog knows of an object, in one read."""
 
     @abstractmethod
-    def scan(self, dss: Dss, since: str) -> Iterator[KnownRecord]:
+    def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[KnownRecord]:
         """Yield all that the catalog knows, in the order of their keys; one read each.
 
-        `since` is an FQID, or the beginning of one. The first ones may sort before it.
+        `since` is an FQID, or the beginning of one. The first ones may sort before it. `until` is the
+        beginning of a UUID after which none is yielded; empty if there is no such bound.
         """
 
     @abstractmethod

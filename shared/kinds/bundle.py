@@ -32,9 +32,9 @@ class BundleKind(PagedKind[BundleHead]):
         """Return the head of a version, in one read."""
         return dss.catalog.bundles.head(name.fqid)
 
-    def scan(self, dss: Dss, since: str) -> Iterator[BundleHead]:
+    def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[BundleHead]:
         """Yield the heads of all versions, in the order of their keys."""
-        return dss.catalog.scan.bundles(since)
+        return dss.catalog.scan.bundles(since, until)
 
     def name_of(self, record: BundleHead) -> ObjectName:
         """Return the name of a version's manifest."""

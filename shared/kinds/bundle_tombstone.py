@@ -26,10 +26,10 @@ class BundleTombstoneKind(TombstoneKind[KnownTombstone]):
         """Return what the catalog knows of a tombstone, in one read."""
         return dss.catalog.scan.tombstone(name.uuid, name.version)
 
-    def scan(self, dss: Dss, since: str) -> Iterator[KnownTombstone]:
+    def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[KnownTombstone]:
         """Yield all tombstones, in the order of their keys."""
         whole: KnownTombstone | None = None
-        for known in dss.catalog.scan.tombstones(since.partition(".")[0]):
+        for known in dss.catalog.scan.tombstones(since.partition(".")[0], until):
             # In the catalog `uuid` sorts before `uuid.version`, but `uuid.dead` comes after
             # `uuid.version.dead`.
             if whole and whole.tombstone.uuid != known.tombstone.uuid:

@@ -27,9 +27,9 @@ class CollectionKind(PagedKind[CollectionHead]):
         """Return the head of a version, in one read."""
         return dss.catalog.collections.head(name.fqid)
 
-    def scan(self, dss: Dss, since: str) -> Iterator[CollectionHead]:
+    def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[CollectionHead]:
         """Yield the heads of all versions, in the order of their keys."""
-        return dss.catalog.scan.collections(since)
+        return dss.catalog.scan.collections(since, until)
 
     def name_of(self, record: CollectionHead) -> ObjectName:
         """Return the name of a version's manifest."""

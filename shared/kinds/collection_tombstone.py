@@ -30,9 +30,9 @@ class CollectionTombstoneKind(TombstoneKind[CollectionTombstone]):
         """Return what the catalog knows of a tombstone, in one read."""
         return dss.catalog.collection_tombstones.get(name.uuid)
 
-    def scan(self, dss: Dss, since: str) -> Iterator[CollectionTombstone]:
+    def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[CollectionTombstone]:
         """Yield all tombstones, in the order of their keys."""
-        return dss.catalog.scan.collection_tombstones(since.partition(".")[0])
+        return dss.catalog.scan.collection_tombstones(since.partition(".")[0], until)
 
     def name_of(self, record: CollectionTombstone) -> ObjectName:
         """Return the name of a tombstone's object."""

@@ -32,9 +32,9 @@ class FileKind(ObjectKind[FileRecord]):
         """Return what the catalog knows of a version, in one read."""
         return dss.catalog.files.get(name.fqid)
 
-    def scan(self, dss: Dss, since: str) -> Iterator[FileRecord]:
+    def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[FileRecord]:
         """Yield all versions, in the order of their keys."""
-        return dss.catalog.scan.files(since)
+        return dss.catalog.scan.files(since, until)
 
     def name_of(self, record: FileRecord) -> ObjectName:
         """Return the name of a version's manifest."""

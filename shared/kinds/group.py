@@ -18,6 +18,6 @@ class GroupKind(VersionedKind[Group]):
     written = "replication: group written"
     objects = Groups()
 
-    def scan(self, dss: Dss, since: str) -> Iterator[Group]:
+    def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[Group]:
         """Yield all changes of groups, in the order of their keys."""
-        return dss.catalog.scan.groups(since)
+        return dss.catalog.scan.groups(since, until)

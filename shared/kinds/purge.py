@@ -29,9 +29,9 @@ class PurgeKind(ObjectKind[Purge]):
         """Return what the catalog knows of a record, in one read."""
         return dss.catalog.purges.get(name.fqid)
 
-    def scan(self, dss: Dss, since: str) -> Iterator[Purge]:
+    def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[Purge]:
         """Yield all records, in the order of their keys."""
-        return dss.catalog.purges.scan(since)
+        return dss.catalog.purges.scan(since, until)
 
     def name_of(self, record: Purge) -> ObjectName:
         """Return the name of a record's object."""

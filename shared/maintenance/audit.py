@@ -20,6 +20,7 @@ from shared.kinds import find_kind
 from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument
 from shared.maintenance.merge import by_key, side_by_side
 from shared.maintenance.sections import Section, sections
+from shared.maintenance.spans import Span
 from shared.manifests import digest
 from shared.parallel import map_in_threads
 from shared.purges.removal import REMOVED_KINDS
@@ -101,6 +102,12 @@ def audit(
     return Audit(dss, replicas, settled_after=settled_after, tally=tally).findings()
 
 
+def stages(replicas: Sequence[str]) -> dict[str, bool]:
+    """Return the stages of an audit of some replicas, in order: whether it can be split by key range."""
+    whole = [f"{stage} {name}" for stage in ("uploads", "elsewhere") for name in replicas]
+    return {**dict.fromkeys(sections(), True), **dict.fromkeys(whole, False)}
+
+
 def check_object(dss: Dss, section: Section, replica: Replica, key: str) -> Verdict | None:
     """Return what is wrong with one object at this moment; None if nothing is.
 
@@ -168,7 +175,8 @@ def _why_dark(section: Section, key: str) -> str:
 class Audit:
     """An audit that can stop and go on later, in this process or another one.
 
-    `position` is where to go on; None when the audit is complete.
+    `position` is where to go on; None when the audit is complete. With a `span` it is an audit of the
+    position's stage alone, and of the keys of that stage that are in the span.
     """
 
     def __init__(
@@ -179,6 +187,7 @@ class Audit:
         settled_after: timedelta,
         tally: Tally,
         position: Position | None = None,
+        span: Span | None = None,
     ) -> None:
         self._dss = dss
         self._replicas = {replica.name: replica for replica in replicas}
@@ -192,6 +201,7 @@ class Audit:
             **{f"elsewhere {replica.name}": partial(self._elsewhere, replica) for replica in replicas},
         }
         self.position: Position | None = position or Position(next(iter(self._stages)))
+        self._span = span
         self._enough: Callable[[], bool] = lambda: False
         self._stopped = False
 
@@ -206,7 +216,7 @@ class Audit:
             stage = self.position.stage
             yield from self._stages[stage](self.position.after)
             if not self._stopped:
-                following = list(self._stages)[list(self._stages).index(stage) + 1 :]
+                following = () if self._span else list(self._stages)[list(self._stages).index(stage) + 1 :]
                 self.position = Position(following[0]) if following else None
 
     def _stops(self, key: str) -> bool:
@@ -231,11 +241,14 @@ class Audit:
 
     def _suspicions(self, section: Section, after: str) -> Iterator[Finding]:
         """Yield what differs at the first check, in order of key."""
+        keys = (self._span or Span()).keys(section.prefix)
+        after = max(after, keys.after)
         listings = {
-            name: by_key(_listing(section, replica, after), lambda found: found.key)
+            name: by_key(_listing(section, replica, after, keys.until), lambda found: found.key)
             for name, replica in self._replicas.items()
         }
-        known = by_key(section.expected(self._dss, after=after), lambda expected: expected.key)
+        expected_here = section.expected(self._dss, after=after, until=keys.until)
+        known = by_key(expected_here, lambda expected: expected.key)
         for key, expected, found in side_by_side(known, listings):
             self._tally.known += expected is not None
             for name, replica in self._replicas.items():
@@ -294,8 +307,10 @@ class Audit:
                 return
 
 
-def _listing(section: Section, replica: Replica, after: str) -> Iterator[StoredObject]:
+def _listing(section: Section, replica: Replica, after: str, until: str) -> Iterator[StoredObject]:
     for found in replica.store.list(replica.bucket, section.prefix, after=after):
+        if until and found.key > until:
+            return
         if section.has(found.key):
             yield found
 

@@ -7,7 +7,7 @@ until the bundle that it is of is known, with its readers.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -27,7 +27,9 @@ _THREADS = 32
 # Events that are looked up in the catalog at once.
 _BATCH = 500
 _INDEX = ".json"
-_FOLDER = publication_key("")
+# The folders of the indexes of journals, and of publications.
+JOURNALS = "journals/"
+EVENTS = publication_key("")
 _ID = re.compile("[0-9a-f-]{36}")
 
 
@@ -46,22 +48,44 @@ def rebuild_events(dss: Dss, replica: Replica, *, dry_run: bool) -> Iterator[Res
     Holds back new journals of the replica until it is complete: they would leave out events that are still to
     be restored. With `dry_run` nothing is changed.
     """
-    if not dry_run:
-        dss.catalog.journals.hold(replica.name, held=True)
-        for stored in replica.store.list(replica.bucket, "journals/"):
-            if stored.key.endswith(_INDEX):
-                yield from _restore_journal(dss, replica, stored.key)
-    compacted = dss.catalog.journals.checkpoint(replica.name).compacted
-    alone = []
-    for name, known in _published(dss, replica):
-        if known is None and not dry_run:
-            alone.append(name)
-        elif known is None or dry_run or known.timestamp > compacted:
-            # The others were restored with their journals.
+    if dry_run:
+        for name, known in _published(dss, event_keys(replica, EVENTS)):
             yield RestoredEvent(key=publication_key(name), new=known is None)
-    yield from _restore_alone(dss, replica, alone)
-    if not dry_run:
-        dss.catalog.journals.hold(replica.name, held=False)
+        return
+    dss.catalog.journals.hold(replica.name, held=True)
+    for folder in (JOURNALS, EVENTS):
+        keys = event_keys(replica, folder)
+        while batch := list(islice(keys, _BATCH)):
+            yield from restore_events(dss, replica, batch)
+    dss.catalog.journals.hold(replica.name, held=False)
+
+
+def event_keys(replica: Replica, folder: str, after: str = "", until: str = "") -> Iterator[str]:
+    """Yield the keys of the indexes of journals, or of publications, after one, up to `until`, in order."""
+    for stored in replica.store.list(replica.bucket, folder, after=after):
+        if until and stored.key > until:
+            return
+        if stored.key.endswith(_INDEX) if folder == JOURNALS else _ID.fullmatch(stored.key[len(folder) :]):
+            yield stored.key
+
+
+def restore_events(dss: Dss, replica: Replica, keys: Sequence[str]) -> Iterator[RestoredEvent]:
+    """Restore the journals of some indexes, or some publications, and yield the outcome for each event.
+
+    Restore all journals before any publication, and hold back new ones meanwhile. Safe to repeat.
+    """
+    for key in (key for key in keys if key.startswith(JOURNALS)):
+        yield from _restore_journal(dss, replica, key)
+    alone = [key for key in keys if key.startswith(EVENTS)]
+    compacted = dss.catalog.journals.checkpoint(replica.name).compacted if alone else ""
+    unknown = []
+    for name, known in _published(dss, alone):
+        if known is None:
+            unknown.append(name)
+        elif known.timestamp > compacted:
+            # The others were restored with their journals.
+            yield RestoredEvent(key=publication_key(name))
+    yield from _restore_alone(dss, replica, unknown)
 
 
 def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredEvent]:
@@ -119,10 +143,9 @@ def _require_journal(dss: Dss, replica: Replica, journal: Journal, events: Seque
         raise StoreError(f"{journal.key}: {why}")
 
 
-def _published(dss: Dss, replica: Replica) -> Iterator[tuple[str, Event | None]]:
-    """Yield the ids of the events published on a replica, each with its event if the catalog knows it."""
-    listed = replica.store.list(replica.bucket, _FOLDER)
-    ids = (name for stored in listed if _ID.fullmatch(name := stored.key.removeprefix(_FOLDER)))
+def _published(dss: Dss, keys: Iterable[str]) -> Iterator[tuple[str, Event | None]]:
+    """Yield the ids of the events of publications, each with its event if the catalog knows it."""
+    ids = (key.removeprefix(EVENTS) for key in keys)
     while batch := list(islice(ids, _BATCH)):
         known = dss.catalog.events.get_many(batch)
         yield from ((name, known.get(name)) for name in batch)

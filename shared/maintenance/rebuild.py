@@ -8,15 +8,16 @@ and nothing is published twice: so sweeps, events and deletions may go on meanwh
 that was stopped goes on when it is started again, and one from another replica adds that replica.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby, takewhile
 from typing import Any
 
 from shared.errors import DssError, Gone, NotYetThere
 from shared.identifiers import Kind, ObjectName, parse_key
 from shared.kinds import KINDS, ObjectKind
-from shared.maintenance.event_rebuild import rebuild_events
+from shared.maintenance.event_rebuild import RestoredEvent, rebuild_events, restore_events
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.retry import retry
@@ -26,8 +27,8 @@ from shared.webhooks.saved_subscriptions import restore_subscriptions
 # Objects that are restored at once. Firestore: a new load should begin with at most 500 writes a second; an
 # object takes two writes and about six round trips, so these threads make some hundred.
 _THREADS = 32
-_EVENTS = "events"
-_SUBSCRIPTIONS = "subscriptions"
+EVENTS = "events"
+SUBSCRIPTIONS = "subscriptions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +46,18 @@ class Restored:
     waits: bool = False
 
 
+@dataclass(frozen=True)
+class Named:
+    """An object in a bucket, and the FQIDs and UUIDs that tombstones of its UUID there name."""
+
+    name: ObjectName
+    hidden: frozenset[str]
+
+
 def section_names() -> tuple[str, ...]:
     """Return the sections of a rebuild, in its order."""
-    before, after = _around_events()
-    return (*(kind.section for kind in before), _EVENTS, *(kind.section for kind in after), _SUBSCRIPTIONS)
+    before, after = around_events()
+    return (*(kind.section for kind in before), EVENTS, *(kind.section for kind in after), SUBSCRIPTIONS)
 
 
 def _ordered() -> list[ObjectKind[Any]]:
@@ -59,7 +68,7 @@ def _ordered() -> list[ObjectKind[Any]]:
     return sorted(KINDS.values(), key=lambda kind: kind.nested)
 
 
-def _around_events() -> tuple[list[ObjectKind[Any]], list[ObjectKind[Any]]]:
+def around_events() -> tuple[list[ObjectKind[Any]], list[ObjectKind[Any]]]:
     """Return the kinds that come before events, and those that come after them.
 
     Purges, groups and bindings are known before anything can be seen of what they remove or bind.
@@ -78,30 +87,47 @@ def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Re
     the bucket was written. An object that is not proved fails, and the rest goes on. With `dry_run` nothing
     is changed, and only the catalog is asked. Raises what the store's listing raises.
     """
-    hidden = frozenset(name.subject for name in _names(replica, KINDS[Kind.BUNDLE, True]))
-    before, after = _around_events()
+    before, after = around_events()
     for kind in before:
-        yield from _restored_kind(dss, replica, kind, hidden, dry_run=dry_run)
-    for event in rebuild_events(dss, replica, dry_run=dry_run):
-        yield Restored(section=_EVENTS, key=event.key, new=event.new, failed=event.failed)
+        yield from _restored_kind(dss, replica, kind, dry_run=dry_run)
+    yield from map(_of_event, rebuild_events(dss, replica, dry_run=dry_run))
     for kind in after:
-        yield from _restored_kind(dss, replica, kind, hidden, dry_run=dry_run)
+        yield from _restored_kind(dss, replica, kind, dry_run=dry_run)
+    yield from restored_subscriptions(dss, replica, dry_run=dry_run)
+
+
+def _of_event(event: RestoredEvent) -> Restored:
+    return Restored(section=EVENTS, key=event.key, new=event.new, failed=event.failed)
+
+
+def restored_subscriptions(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Restored]:
+    """Yield the outcome for every subscription that a bucket has."""
     for one in restore_subscriptions(dss, replica, dry_run=dry_run):
-        yield Restored(section=_SUBSCRIPTIONS, key=one.key, new=one.new, failed=one.failed)
+        yield Restored(section=SUBSCRIPTIONS, key=one.key, new=one.new, failed=one.failed)
 
 
-def _restored_kind(
-    dss: Dss, replica: Replica, kind: ObjectKind[Any], hidden: Collection[str], *, dry_run: bool
-) -> Iterator[Restored]:
+def restored_events(dss: Dss, replica: Replica, keys: Sequence[str]) -> Iterator[Restored]:
+    """Restore some journals by the keys of their indexes, or publications; see `rebuild_events`."""
+    return map(_of_event, restore_events(dss, replica, keys))
+
+
+def restored_objects(
+    dss: Dss, replica: Replica, kind: ObjectKind[Any], names: Iterable[Named], *, dry_run: bool = False
+) -> Iterator[tuple[Named, Restored]]:
+    """Restore objects of a kind in threads, and yield each with its outcome, in order."""
+    work = partial(_restored, dss, replica, kind, dry_run)
+    return map_in_threads(work, names, threads=_THREADS)
+
+
+def _restored_kind(dss: Dss, replica: Replica, kind: ObjectKind[Any], *, dry_run: bool) -> Iterator[Restored]:
     """Yield the outcome for every object of a kind."""
-    work = partial(_restored, dss, replica, kind, hidden, dry_run)
-    names: Iterable[ObjectName] = _names(replica, kind)
+    names: Iterable[Named] = objects_of(replica, kind)
     while names:
-        waiting: list[tuple[ObjectName, Restored]] = []
+        waiting: list[tuple[Named, Restored]] = []
         progress = False
-        for name, restored in map_in_threads(work, names, threads=_THREADS):
+        for named, restored in restored_objects(dss, replica, kind, names, dry_run=dry_run):
             if kind.nested and restored.waits:
-                waiting.append((name, restored))
+                waiting.append((named, restored))
                 continue
             progress = progress or restored.new
             yield restored
@@ -109,46 +135,49 @@ def _restored_kind(
         if not progress:
             yield from (restored for _, restored in waiting)
             break
-        names = [name for name, _ in waiting]
+        names = [named for named, _ in waiting]
 
 
-def _names(replica: Replica, kind: ObjectKind[Any]) -> Iterator[ObjectName]:
-    for stored in replica.store.list(replica.bucket, f"{kind.kind}/"):
-        name = parse_key(stored.key)
-        if name and kind.owns(name):
-            yield name
+def objects_of(replica: Replica, kind: ObjectKind[Any], after: str = "", until: str = "") -> Iterator[Named]:
+    """Yield the objects of a kind whose keys are after one, up to `until` if it is given, in order of key.
+
+    `until` splits no UUID.
+    """
+    folder = f"{kind.kind}/"
+    listed = (stored.key for stored in replica.store.list(replica.bucket, folder, after=after))
+    inside = takewhile(lambda key: not until or key <= until, listed)
+    parsed = (name for key in inside if (name := parse_key(key)))
+    # A tombstone sorts after what it hides, so none of it is before `after`.
+    for _, of_uuid in groupby(parsed, lambda name: name.uuid):
+        names = list(of_uuid)
+        hidden = frozenset(name.subject for name in names if name.dead)
+        yield from (Named(name, hidden) for name in names if kind.owns(name))
 
 
 def _restored(
-    dss: Dss,
-    replica: Replica,
-    kind: ObjectKind[Any],
-    hidden: Collection[str],
-    dry_run: bool,
-    name: ObjectName,
-) -> tuple[ObjectName, Restored]:
+    dss: Dss, replica: Replica, kind: ObjectKind[Any], dry_run: bool, named: Named
+) -> tuple[Named, Restored]:
+    key = named.name.key
     work = (
-        partial(kind.lacks, dss, name, replica)
+        partial(kind.lacks, dss, named.name, replica)
         if dry_run
-        else partial(_restore, dss, replica, kind, hidden, name)
+        else partial(_restore, dss, replica, kind, named)
     )
     try:
         new = retry(dss.clock, work)
     except Gone:
-        return name, Restored(section=kind.section, key=name.key)
+        return named, Restored(section=kind.section, key=key)
     except DssError as error:
         waits = isinstance(error, NotYetThere)
-        return name, Restored(section=kind.section, key=name.key, failed=error.title, waits=waits)
-    return name, Restored(section=kind.section, key=name.key, new=new)
+        return named, Restored(section=kind.section, key=key, failed=error.title, waits=waits)
+    return named, Restored(section=kind.section, key=key, new=new)
 
 
-def _restore(
-    dss: Dss, replica: Replica, kind: ObjectKind[Any], hidden: Collection[str], name: ObjectName
-) -> bool:
+def _restore(dss: Dss, replica: Replica, kind: ObjectKind[Any], named: Named) -> bool:
     """Restore one object with its history; return whether the catalog had to learn of it."""
-    record, new = kind.learn(dss, name, replica)
+    record, new = kind.learn(dss, named.name, replica)
     # Before reads see it, and before a sweep takes it for unpublished.
-    kind.recall(dss, record, replica, hidden)
+    kind.recall(dss, record, replica, named.hidden)
     if new:
         kind.make_available(dss, record, replica.name)
     return new

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import dropwhile, groupby, islice
+from itertools import dropwhile, groupby, islice, takewhile
 from typing import Any
 
 import google_crc32c
@@ -48,8 +48,8 @@ class Section(ABC):
     prefix: str
 
     @abstractmethod
-    def scan(self, dss: Dss, after: str) -> Iterator[Expected]:
-        """Yield what the catalog has after a key, in order; the first ones may sort before that key."""
+    def scan(self, dss: Dss, after: str, until: str) -> Iterator[Expected]:
+        """Yield what the catalog has after a key, up to `until`, in order; the first may sort before."""
 
     @abstractmethod
     def lookup(self, dss: Dss, key: str) -> Expected | None:
@@ -59,9 +59,10 @@ class Section(ABC):
         """Return whether a key that begins with the prefix belongs to the section."""
         return True
 
-    def expected(self, dss: Dss, *, after: str = "") -> Iterator[Expected]:
-        """Yield what the catalog has after a key, in order of key."""
-        return dropwhile(lambda expected: expected.key <= after, self.scan(dss, after))
+    def expected(self, dss: Dss, *, after: str = "", until: str = "") -> Iterator[Expected]:
+        """Yield what the catalog has after a key, up to `until` if it is given, in order of key."""
+        found = dropwhile(lambda expected: expected.key <= after, self.scan(dss, after, until))
+        return takewhile(lambda expected: expected.key <= until, found) if until else found
 
 
 class KindSection(Section):
@@ -78,9 +79,9 @@ class KindSection(Section):
         """Return whether the object of a key is a tombstone, if the kind is one of tombstones, else not."""
         return not self._shares_folder or key.endswith(".dead") == self._kind.dead
 
-    def scan(self, dss: Dss, after: str) -> Iterator[Expected]:
+    def scan(self, dss: Dss, after: str, until: str) -> Iterator[Expected]:
         """Yield the objects that the catalog has after a key; a read each, and one for each page."""
-        records = self._kind.scan(dss, _bound(after))
+        records = self._kind.scan(dss, _bound(after), _bound(until))
         work = partial(_of_record, dss, self._kind)
         return (
             map_in_threads(work, records, threads=_PAGED_AT_ONCE) if self._kind.paged else map(work, records)
@@ -136,10 +137,11 @@ class BlobSection(Section):
     name = "blobs"
     prefix = "blobs/"
 
-    def scan(self, dss: Dss, after: str) -> Iterator[Expected]:
+    def scan(self, dss: Dss, after: str, until: str) -> Iterator[Expected]:
         """Yield the blobs of all file versions, in order of SHA-256; a read for each version."""
-        since = after.removeprefix(self.prefix).partition(".")[0]
-        for _, records in groupby(dss.catalog.scan.contents(since), lambda record: record.checksums.sha256):
+        since, last = (key.removeprefix(self.prefix).partition(".")[0] for key in (after, until))
+        found = dss.catalog.scan.contents(since, last)
+        for _, records in groupby(found, lambda record: record.checksums.sha256):
             # The files of one SHA-256 may be many. Its blobs are few: only a wrong claim makes another one.
             blobs: dict[str, ExpectedBlob] = {}
             for record in records:
@@ -172,9 +174,9 @@ class DocumentSection(Section):
     name = "documents"
     prefix = "documents/"
 
-    def scan(self, dss: Dss, after: str) -> Iterator[Expected]:
+    def scan(self, dss: Dss, after: str, until: str) -> Iterator[Expected]:
         """Yield the documents of all events, in order of bundle version."""
-        heads = dss.catalog.scan.bundles(_bound(after))
+        heads = dss.catalog.scan.bundles(_bound(after), _bound(until))
         found = map_in_threads(lambda head: _documents(dss, head.fqid), heads, threads=_PAGED_AT_ONCE)
         return (document for documents in found for document in documents)
 
@@ -211,9 +213,9 @@ class EventSection(Section):
     name = "events"
     prefix = "events/"
 
-    def scan(self, dss: Dss, after: str) -> Iterator[Expected]:
+    def scan(self, dss: Dss, after: str, until: str) -> Iterator[Expected]:
         """Yield the publications of all events, in order of id; two reads each."""
-        events = dss.catalog.scan.events(_bound(after))
+        events = dss.catalog.scan.events(_bound(after), _bound(until))
         while batch := list(islice(events, _EVENTS_AT_ONCE)):
             heads = dss.catalog.bundles.get_many(event.fqid for event in batch)
             yield from (_of_event(dss, event, heads.get(event.fqid)) for event in batch)
@@ -243,10 +245,10 @@ class JournalSection(Section):
     name = "journals"
     prefix = "journals/"
 
-    def scan(self, dss: Dss, after: str) -> Iterator[Expected]:
+    def scan(self, dss: Dss, after: str, until: str) -> Iterator[Expected]:
         """Yield all journals, in order of id, each before its index; one read each."""
-        since = _journal_name(after)
-        return (expected for journal in dss.catalog.scan.journals(since) for expected in _of_journal(journal))
+        journals = dss.catalog.scan.journals(_journal_name(after), _journal_name(until))
+        return (expected for journal in journals for expected in _of_journal(journal))
 
     def lookup(self, dss: Dss, key: str) -> Expected | None:
         """Return the journal or index of a key."""

@@ -117,7 +117,7 @@ class FileTombstoneKind(TombstoneKind[FileTombstone]):
     def lookup(self, dss: Any, name: ObjectName) -> FileTombstone | None:
         return self.records.get(name.key)
 
-    def scan(self, dss: Any, since: str) -> Iterator[FileTombstone]:
+    def scan(self, dss: Any, since: str, until: str = "") -> Iterator[FileTombstone]:
         return iter([self.records[key] for key in sorted(self.records)])
 
     def name_of(self, record: FileTombstone) -> ObjectName:
@@ -218,7 +218,7 @@ def dss() -> Any:
         catalog=SimpleNamespace(
             scan=nothing,
             backlog=Backlog(),
-            purges=SimpleNamespace(scan=lambda _: iter(())),
+            purges=SimpleNamespace(scan=lambda *_: iter(())),
             bundles=SimpleNamespace(get_many=lambda _: {}),
             bindings=SimpleNamespace(
                 current=lambda _: None, current_many=lambda _: {}, any_ever=lambda: False

@@ -32,6 +32,7 @@ from run.admin.commands.runs import start_run
     help="Skip objects written less than this long ago.",
 )
 @options.dry_run
+@options.shards
 @options.run_options
 @click.pass_obj
 def audit(
@@ -41,6 +42,7 @@ def audit(
     report: Path | None,
     repair: bool,
     settled_after: float,
+    shards: int | None,
     **run: Any,
 ) -> int:
     """Compare the catalog with each bucket. Exit code 1 if anything is found, repaired or not.
@@ -51,8 +53,9 @@ def audit(
     if run["remote"]:
         options.check_no_report(report)
         chosen = {"replicas": list(replicas), "repair": repair, "settled_after": int(settled_after)}
+        chosen |= {"shards": shards}
         return start_run(context, "audit", chosen, run)
-    options.check_local(run)
+    options.check_local(run, shards)
     from run.admin.audit import run_audit
 
     how = {"repair": repair, "settled_after": settled_after, "dry_run": run["dry_run"]}

@@ -20,6 +20,12 @@ report = click.option(
 remote = click.option("--remote", is_flag=True, help="Have the workflow do it, not this machine.")
 wait = click.option("--wait", is_flag=True, help="With --remote: return when the run has ended.")
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+shards = click.option(
+    "--shards",
+    type=click.IntRange(1, 20),
+    metavar="N",
+    help="With --remote: work on so many key ranges side by side.",
+)
 page = click.option("--page", type=click.IntRange(1), help="Items for each slice of the run.")
 
 
@@ -66,8 +72,10 @@ def run_options(command: Command) -> Command:
     return json_option(remote(wait(page(command))))
 
 
-def check_local(options: dict[str, Any]) -> None:
+def check_local(options: dict[str, Any], shards: int | None = None) -> None:
     """Raise InvalidInput if options of a run are given without --remote."""
+    if shards:
+        raise InvalidInput("--shards: only with --remote")
     if options["wait"] or options["page"]:
         raise InvalidInput("--wait, --page: only with --remote")
 
