@@ -24,7 +24,7 @@ COUNT = 4_000
 LOST = 1000
 VERSION = "2026-01-01T000000.000000Z"
 SETTINGS = SimpleNamespace(upload_seconds=1)
-NO_PURGES = SimpleNamespace(scan=lambda _: iter(()))
+NO_PURGES = SimpleNamespace(scan=lambda *_: iter(()))
 
 
 def record(number: int) -> FileRecord:
@@ -76,16 +76,16 @@ class EndlessStore:
 def test_memory_does_not_grow_with_what_is_audited() -> None:
     store: Any = EndlessStore()
     scan = SimpleNamespace(
-        files=lambda _: map(record, range(COUNT)),
-        contents=lambda _: map(record, range(COUNT)),
-        bundles=lambda _: iter(()),
-        tombstones=lambda _: iter(()),
-        collections=lambda _: iter(()),
-        collection_tombstones=lambda _: iter(()),
-        bindings=lambda _: iter(()),
-        groups=lambda _: iter(()),
-        events=lambda _: iter(()),
-        journals=lambda _: iter(()),
+        files=lambda *_: map(record, range(COUNT)),
+        contents=lambda *_: map(record, range(COUNT)),
+        bundles=lambda *_: iter(()),
+        tombstones=lambda *_: iter(()),
+        collections=lambda *_: iter(()),
+        collection_tombstones=lambda *_: iter(()),
+        bindings=lambda *_: iter(()),
+        groups=lambda *_: iter(()),
+        events=lambda *_: iter(()),
+        journals=lambda *_: iter(()),
     )
     files = SimpleNamespace(get=lambda fqid: record(int(fqid.uuid[:8], 16)))
     replica = Replica(name="gcp", open_store=lambda: store, bucket="bucket", checkout_bucket="")
@@ -128,17 +128,17 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
         parts_prefix="",
     )
     scan = SimpleNamespace(
-        files=lambda _: iter(()),
-        contents=lambda _: iter([file]),
+        files=lambda *_: iter(()),
+        contents=lambda *_: iter([file]),
         of_content=lambda _: iter([file]),
-        bundles=lambda _: iter(()),
-        tombstones=lambda _: iter(()),
-        collections=lambda _: iter(()),
-        collection_tombstones=lambda _: iter(()),
-        bindings=lambda _: iter(()),
-        groups=lambda _: iter(()),
-        events=lambda _: iter(()),
-        journals=lambda _: iter(()),
+        bundles=lambda *_: iter(()),
+        tombstones=lambda *_: iter(()),
+        collections=lambda *_: iter(()),
+        collection_tombstones=lambda *_: iter(()),
+        bindings=lambda *_: iter(()),
+        groups=lambda *_: iter(()),
+        events=lambda *_: iter(()),
+        journals=lambda *_: iter(()),
     )
     replica = Replica(name="gcp", open_store=lambda: store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(
