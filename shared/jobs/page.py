@@ -10,7 +10,7 @@ from shared.jobs.reports import as_line
 
 # Seconds after which a slice begins no further item. The items in work then have six times as long until
 # Cloud Workflows gives up the call (1,800 seconds).
-_SLICE_SECONDS = 240
+SLICE_SECONDS = 240
 # Lines of one part of a report: some MiB in memory.
 _LINES = 20_000
 
@@ -19,7 +19,7 @@ class Page:
     """The lines and counts that a slice reports, and whether it should end."""
 
     def __init__(self, clock: Clock, *, size: int) -> None:
-        self._deadline = Deadline(clock, _SLICE_SECONDS)
+        self._deadline = Deadline(clock, SLICE_SECONDS)
         self._left = size
         self.lines: list[bytes] = []
         self.counts: Counter[str] = Counter()

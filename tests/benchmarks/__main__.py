@@ -19,6 +19,7 @@ from tests.benchmarks.contract import contract
 from tests.benchmarks.drs import drs
 from tests.benchmarks.explore import explore
 from tests.benchmarks.explore_load import explore_load
+from tests.benchmarks.growth import growth
 from tests.benchmarks.ingest import ingest
 from tests.benchmarks.limits import limits
 from tests.benchmarks.notifications import notifications
@@ -26,6 +27,7 @@ from tests.benchmarks.operations import operations
 from tests.benchmarks.pages import pages
 from tests.benchmarks.rclone import find_rclone
 from tests.benchmarks.replication import replication
+from tests.benchmarks.scale import scale
 from tests.benchmarks.search import search
 from tests.benchmarks.start import start
 
@@ -45,6 +47,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "explore": explore,
     "explore-load": explore_load,
     "pages": pages,
+    "growth": growth,
+    "scale": scale,
     "client": client,
 }
 

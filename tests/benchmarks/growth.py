@@ -45,9 +45,10 @@ def growth_section(bills: Mapping[Call, Sequence[Bill]], notes: Sequence[str]) -
     """Return the section; each call has a bill for each of SIZES."""
     flat = [call for call, of_sizes in bills.items() if len(set(of_sizes)) == 1]
     rows = [
-        f"{len(flat)} of {len(bills)} calls cost the same with {SIZES[0]:,} and with {SIZES[-1]:,} of what they",
-        "might depend on. Counted are operations, so that the emulator's time has no meaning: documents read and",
-        "written (deleted ones, too) and requests of Firestore, and requests of object stores.",
+        f"{len(flat)} of {len(bills)} calls cost the same with {SIZES[0]:,} and {SIZES[-1]:,} of what they",
+        "might",
+        "depend on. Counted are operations, so time has no meaning here: documents read and written (deleted",
+        "ones, too), requests of Firestore, and requests of object stores.",
         "",
         "## Growth",
         "",

@@ -23,11 +23,11 @@ from shared.search.base import IndexEntry
 from shared.search.firestore.rows import row_of
 from shared.search.postings import Postings
 from shared.system import Dss
-from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.apart import set_apart
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
 from tests.support.dss import firestore_client, open_dss_for_threads
-from tests.support.metered_api import Bill, MeteredApi, Usage, metered_api
+from tests.support.metered_api import Bill, MeteredApi, metered_api
 
 REPLICA = "gcp"
 # What is many: the call's cost is measured with so many of it, while all the rest is as many, too.
@@ -100,7 +100,7 @@ class Grown:
         self._begin_checkouts([new_uuid() for _ in numbers])
 
     def costs(self) -> Iterator[tuple[Call, Bill]]:
-        """Yield each call with its bill, the smaller of two: every few seconds a call looks at groups, too."""
+        """Yield each call with its bill, the smaller of two: at times a call looks at groups, too."""
         for call in self._calls():
             bills = []
             for _ in range(2):

@@ -72,9 +72,7 @@ def test_a_run_repairs_and_the_next_one_finds_nothing(system: AdminSystem, damag
 
 
 @contextlib.contextmanager
-def held_from(
-    system: AdminSystem, count: int, *, page: int = 3
-) -> Iterator[tuple[Callable[[], bool], str]]:
+def held_from(system: AdminSystem, count: int, *, page: int = 3) -> Iterator[tuple[Callable[[], bool], str]]:
     """Start an audit in slices; from the so many-th on, requests for one wait for the end of this.
 
     Yields what tells whether the first of them came, and the execution's name.
