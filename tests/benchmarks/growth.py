@@ -46,9 +46,8 @@ def growth_section(bills: Mapping[Call, Sequence[Bill]], notes: Sequence[str]) -
     flat = [call for call, of_sizes in bills.items() if len(set(of_sizes)) == 1]
     rows = [
         f"{len(flat)} of {len(bills)} calls cost the same with {SIZES[0]:,} and {SIZES[-1]:,} of what they",
-        "might",
-        "depend on. Counted are operations, so time has no meaning here: documents read and written (deleted",
-        "ones, too), requests of Firestore, and requests of object stores.",
+        "might depend on. Counted are operations, so time has no meaning here: documents read and written",
+        "(deleted ones, too), requests of Firestore, and requests of object stores.",
         "",
         "## Growth",
         "",

@@ -88,21 +88,17 @@ def _drawn() -> Mapping[str, Callable[[int], str]]:
     }
 
 
+_KEYS = """\
+{drawn:,} keys of each folder by the system's functions, over the {shards} key ranges of a run that is split
+(`shared/maintenance/spans.py`) and over the 256 beginnings of two digits, by which a store would divide a busy
+bucket. At n keys the fullest of k ranges has about 1 + sqrt(2 k ln k / n) of the mean.
+
+| keys | fullest of {shards} ranges | predicted | fullest of 256 | predicted at 10^8, of {shards} |
+| --- | ---: | ---: | ---: | ---: |"""
+
+
 def _key_section() -> Iterable[str]:
-    yield from (
-        "## Keys",
-        "",
-        f"{DRAWN:,} keys of each folder by the system's functions, over the {USUAL_SHARDS} key ranges of a",
-        "run",
-        "that is split (`shared/maintenance/spans.py`) and over the 256 beginnings of two digits, by which a",
-        "store would divide a busy bucket. At n keys the fullest of k ranges has about 1 + sqrt(2 k ln k /",
-        "n) of",
-        "the mean.",
-        "",
-        f"| keys | fullest of {USUAL_SHARDS} ranges | fullest of 256 | predicted of {USUAL_SHARDS}, now |",
-        "at 10^8 |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    )
+    yield from ("## Keys", "", _KEYS.format(drawn=DRAWN, shards=USUAL_SHARDS))
     for folder, key in _drawn().items():
         ranges = Counter[int]()
         digits = Counter[str]()
@@ -112,12 +108,12 @@ def _key_section() -> Iterable[str]:
             ranges[sum(made > end for end in ends)] += 1
             digits[made.removeprefix(folder)[:2]] += 1
         yield (
-            f"| `{folder}` | {_fullest(ranges, USUAL_SHARDS):.4f} | {_fullest(digits, 256):.3f} "
-            f"| {_predicted(DRAWN):.4f} | {_predicted(10**8):.5f} |"
+            f"| `{folder}` | {_fullest(ranges, USUAL_SHARDS):.4f} | {_predicted(DRAWN):.4f} "
+            f"| {_fullest(digits, 256):.3f} | {_predicted(10**8):.5f} |"
         )
     shards = Counter(new_shard() for _ in range(DRAWN))
     yield from (
-        f"| shards of queues | {_fullest(shards, SHARDS):.4f} (of {SHARDS}) | | {_predicted(DRAWN):.4f} "
+        f"| shards of queues | {_fullest(shards, SHARDS):.4f} (of {SHARDS}) | {_predicted(DRAWN):.4f} | "
         f"| {_predicted(10**8):.5f} |",
         "",
         "`journals/` have names that grow with time, one for a thousand events: one range has all of them.",
@@ -262,20 +258,29 @@ def _fill(system: ManualSystem) -> None:
         put_bundle(system.api, "gcp", [file.named(file.uuid) for file in some])
 
 
+_PLANS = """\
+CPU time of this process: {audit:.0f} µs for an object that an audit compares on one replica, {rebuild:.2f} ms for
+one that a rebuild restores. A shard has an instance with one vCPU. A file has two objects on each of {replicas}
+replicas; {files} files have a bundle, with three (manifest, document, publication). A slice ends after {slice} s.
+Cloud Workflows runs {steps:,} steps at most; a slice takes {each}. The last column has the shards that would be
+needed to end in eight hours.
+
+| files | run | objects | hours, {shards} shards | slices | of all steps | for a night |
+| ---: | --- | ---: | ---: | ---: | ---: | ---: |"""
+
+
 def plan_section(rates: Rates) -> Iterable[str]:
     """Yield how long the runs take that are split by key range, and of how many slices they are."""
-    yield from (
-        "## Runs that are split by key range",
-        "",
-        f"CPU time of this process: {rates.audit * 1e6:.0f} µs for an object that an audit compares on one",
-        f"replica, {rates.rebuild * 1e3:.2f} ms for one that a rebuild restores. A shard has an instance with one",
-        f"vCPU. A file has two objects on each of {len(_REPLICAS)} replicas; {FILES_A_BUNDLE} files have a bundle,",
-        f"with three (manifest, document, publication). A slice ends after {SLICE_SECONDS} s. Cloud Workflows runs",
-        f"{MOST_STEPS:,} steps at most; a slice takes {STEPS_A_SLICE}. The last column has the shards that would be",
-        "needed to end in eight hours.",
-        "",
-        f"| files | run | objects | hours, {USUAL_SHARDS} shards | slices | of all steps | for a night |",
-        "| ---: | --- | ---: | ---: | ---: | ---: | ---: |",
+    yield from ("## Runs that are split by key range", "")
+    yield _PLANS.format(
+        audit=rates.audit * 1e6,
+        rebuild=rates.rebuild * 1e3,
+        replicas=len(_REPLICAS),
+        files=FILES_A_BUNDLE,
+        slice=SLICE_SECONDS,
+        steps=MOST_STEPS,
+        each=STEPS_A_SLICE,
+        shards=USUAL_SHARDS,
     )
     # A rebuild waits: for each object some round trips, in threads.
     waiting = _ROUND_TRIPS * _ROUND_TRIP / _THREADS
