@@ -90,8 +90,8 @@ def _drawn() -> Mapping[str, Callable[[int], str]]:
 
 _KEYS = """\
 {drawn:,} keys of each folder by the system's functions, over the {shards} key ranges of a run that is split
-(`shared/maintenance/spans.py`) and over the 256 beginnings of two digits, by which a store would divide a busy
-bucket. At n keys the fullest of k ranges has about 1 + sqrt(2 k ln k / n) of the mean.
+(`shared/maintenance/spans.py`) and over the 256 beginnings of two digits, by which a store would divide a
+busy bucket. At n keys the fullest of k ranges has about 1 + sqrt(2 k ln k / n) of the mean.
 
 | keys | fullest of {shards} ranges | predicted | fullest of 256 | predicted at 10^8, of {shards} |
 | --- | ---: | ---: | ---: | ---: |"""
@@ -259,11 +259,11 @@ def _fill(system: ManualSystem) -> None:
 
 
 _PLANS = """\
-CPU time of this process: {audit:.0f} µs for an object that an audit compares on one replica, {rebuild:.2f} ms for
-one that a rebuild restores. A shard has an instance with one vCPU. A file has two objects on each of {replicas}
-replicas; {files} files have a bundle, with three (manifest, document, publication). A slice ends after {slice} s.
-Cloud Workflows runs {steps:,} steps at most; a slice takes {each}. The last column has the shards that would be
-needed to end in eight hours.
+CPU time of this process: {audit:.0f} µs for an object that an audit compares on one replica, {rebuild:.2f}
+ms for one that a rebuild restores. A shard has an instance with one vCPU. A file has two objects on each of
+{replicas} replicas; {files} files have a bundle, with three (manifest, document, publication). A slice ends
+after {slice} s. Cloud Workflows runs {steps:,} steps at most; a slice takes {each}. The last column has the
+shards that would be needed to end in eight hours.
 
 | files | run | objects | hours, {shards} shards | slices | of all steps | for a night |
 | ---: | --- | ---: | ---: | ---: | ---: | ---: |"""
