@@ -211,8 +211,9 @@ locals {
       memory          = "1Gi"
       timeout_seconds = 1800 # Cloud Workflows gives up after as long.
       concurrency     = 1
-      max_instances   = 5
-      gcs             = { main = "roles/storage.objectUser", checkout = "roles/storage.objectUser", reports = "roles/storage.objectUser" }
+      # A run that is split has 16 slices at once (shared/jobs/sharding.py); others go on beside it.
+      max_instances = 20
+      gcs           = { main = "roles/storage.objectUser", checkout = "roles/storage.objectUser", reports = "roles/storage.objectUser" }
       s3 = {
         reads         = ["main", "checkout"]
         reads_sources = false
@@ -238,8 +239,8 @@ locals {
     DSS_SUBSCRIPTION_DAYS = tostring(var.subscription_days)
   }
   mailing_functions = toset(["checkout", "sweep"])
-  # What has the keys of subscriptions: to sign with their secrets, and to save all that they are.
-  signing_functions = toset(["compact", "deliver", "redeliver"])
+  # What has the keys of subscriptions: to sign with their secrets, to save all that they are, and to restore it.
+  signing_functions = toset(["administer", "compact", "deliver", "redeliver"])
 
   function_names = { for name, row in local.functions : name => "${local.prefix}-${replace(name, "_", "-")}" }
   # As for the API's: Google's own services count as internal when they call a service by its run.app URL.
@@ -458,7 +459,7 @@ resource "google_secret_manager_secret_iam_member" "function" {
   member    = google_service_account.function[each.key].member
 }
 
-# Who signs notifications, and who saves subscriptions.
+# Who signs notifications, and who saves and restores subscriptions.
 resource "google_secret_manager_secret_iam_member" "subscription_key" {
   for_each = local.signing_functions
 

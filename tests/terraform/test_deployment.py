@@ -123,7 +123,7 @@ def test_the_key_of_subscriptions_is_mounted_where_the_code_looks_for_it(
 
     for name, version in (("least", None), ("most", "4")):
         for function, row in deployments[name].functions.items():
-            signs = version is not None and function in ("compact", "deliver", "redeliver")
+            signs = version is not None and function in (*("administer", "compact", "deliver", "redeliver"),)
             assert row.given.get("DSS_SECRETS_KEY_FILE") == (file if signs else None)
             assert row.secret_files == ([("dss-subscription-key", file, version)] if signs else [])
 

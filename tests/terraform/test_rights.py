@@ -65,6 +65,7 @@ GRANTS = {
         ("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket reports", WRITE),
         ("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS,
         ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
+        ("secret dss-subscription-key", "roles/secretmanager.secretAccessor"),
     },
     "dss-importer": {
         ("bucket main", WRITE), ("bucket staging", READ), ("bucket reports", WRITE), CATALOG,
