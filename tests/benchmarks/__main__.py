@@ -15,6 +15,7 @@ from pathlib import Path
 from local.errors import LocalError
 from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.client import client
+from tests.benchmarks.commits_load import commits_load
 from tests.benchmarks.contract import contract
 from tests.benchmarks.drs import drs
 from tests.benchmarks.explore import explore
@@ -48,6 +49,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "explore-load": explore_load,
     "pages": pages,
     "growth": growth,
+    "commits-load": commits_load,
     "scale": scale,
     "client": client,
 }

@@ -58,3 +58,28 @@ def _draw_by_kind(axes: Any, rows: Sequence[Row]) -> None:
     axes.set_xlabel("ms")
     axes.legend(fontsize="small")
     axes.set_title("Each request")
+
+
+def draw_steps(
+    offered: Sequence[float], reached: Sequence[float], cores: Sequence[Mapping[str, float]]
+) -> bytes:
+    """Return an SVG of the rates that were reached of those offered, and the cores that each process used."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    rates, used = figure.subplots(2, 1)
+    rates.plot(offered, offered, ":", color="tab:gray", label="offered")
+    rates.plot(offered, reached, "o-", color="tab:blue", label="reached")
+    rates.set_ylabel("bundles a second")
+    names = sorted({name for step in cores for name in step}, key=lambda name: -cores[-1].get(name, 0))
+    used.stackplot(offered, [[step.get(name, 0) for step in cores] for name in names[:8]], labels=names[:8])
+    used.set_xlabel("bundles a second that were offered")
+    used.set_ylabel("cores")
+    for axes in (rates, used):
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="upper left", fontsize="small")
+    drawn = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "dss", "svg.fonttype": "none"}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()

@@ -1,11 +1,6 @@
 """Users of the catalogue at once, by Locust (`tests/load/explore_locust.py`), on a local system's API."""
 
-import csv
 import importlib.util
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +13,7 @@ from tests.benchmarks.explore_bundles import NoBundles, real_bundles, variants
 from tests.benchmarks.explore_charts import draw
 from tests.benchmarks.explore_filled import Filling, fill
 from tests.benchmarks.explore_indexing import state_of
+from tests.benchmarks.locust_runs import run_locust
 from tests.support.api import Api, put_file
 from tests.support.clouds import Clouds
 from tests.support.dss import open_dss
@@ -34,7 +30,6 @@ _TABLE = (
     events.functions_of("manifest", processes={}),
 )
 _CHART = Path(__file__).parents[2] / "docs" / "benchmarks" / "explore-load.svg"
-_SCRIPT = Path(__file__).parents[1] / "load" / "explore_locust.py"
 # Columns of Locust's statistics.
 _COLUMNS = ("Name", "Request Count", "Failure Count", "50%", "95%", "99%")
 
@@ -55,7 +50,13 @@ def explore_load() -> str:
             )
             bundle = _real_files(env)
             dss.catalogues.put(catalogue, state_of(catalogue, bundle))
-        rows, history = _run(env["DSS_URL"], bundle.fqid.uuid)
+        rows, history = run_locust(
+            "explore_locust.py",
+            env["DSS_URL"],
+            users=USERS,
+            seconds=SECONDS,
+            environment={"DSS_LOAD_BUNDLE": bundle.fqid.uuid},
+        )
     _CHART.write_bytes(draw(rows, history))
     return _section(filled, rows)
 
@@ -71,27 +72,6 @@ def _real_files(env: Mapping[str, str]) -> BundleMetadata:
         return {**entry, "uuid": file.uuid, "version": file.version}
 
     return replace(bundle, files=[stored(entry) for entry in bundle.files])
-
-
-def _run(url: str, bundle_uuid: str) -> tuple[list[Mapping[str, str]], list[Mapping[str, str]]]:
-    """Return Locust's statistics: a row for each request, and one for each second of all of them."""
-    with tempfile.TemporaryDirectory() as directory:
-        prefix = Path(directory) / "load"
-        command = [
-            *(sys.executable, "-m", "locust", "--locustfile", str(_SCRIPT), "--host", url, "--headless"),
-            *("--users", str(USERS), "--spawn-rate", str(USERS), "--run-time", f"{SECONDS}s"),
-            *("--csv", str(prefix), "--only-summary"),
-        ]
-        environment = {**os.environ, "DSS_LOAD_BUNDLE": bundle_uuid}
-        # It ends with 1 if a request has failed, which the report says.
-        ended = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=SECONDS + 60, check=False
-        )
-        files = [prefix.with_name(f"load_{name}.csv") for name in ("stats", "stats_history")]
-        if not all(each.is_file() for each in files):
-            raise RuntimeError(f"Locust: {ended.stderr[-2000:]}")
-        rows, history = (list(csv.DictReader(each.read_text().splitlines())) for each in files)
-        return rows, history
 
 
 def _section(filled: Filling, rows: Sequence[Mapping[str, str]]) -> str:

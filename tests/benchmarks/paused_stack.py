@@ -14,12 +14,16 @@ from tests.benchmarks.processes import cpu_seconds, descendants
 from tests.benchmarks.sync_log import SyncLog
 
 # Texts in command lines, and the names of these processes in the report.
-_NAMES = {
+NAMES = {
     "run.api.main:app": "API",
     "[sync]": "sync",
     "[s3_events]": "s3_events",
     "[copy]": "copy",
     "[checkout]": "checkout",
+    "[index]": "index",
+    "[notify]": "notify",
+    "[explore]": "explore",
+    "postgres -D": "PostgreSQL",
     "workflows_server": "workflows",
     "local.servers.push": "push",
     "gcs_server": "GCS",
@@ -56,7 +60,7 @@ class PausedStack:
 
     def cpu(self) -> dict[str, float]:
         """Return the CPU time that each process of the system has had, in seconds, by name."""
-        return {name: cpu_seconds(pid) for name, pid in descendants(_NAMES).items()}
+        return {name: cpu_seconds(pid) for name, pid in descendants(NAMES).items()}
 
 
 @contextlib.contextmanager

@@ -1,0 +1,158 @@
+"""Commits of bundles with readers, searches and facets beside them, at higher and higher rates.
+
+By Locust (`tests/load/commits_locust.py`), on the whole local system: which rate it holds, and which process
+is the first that has no more time.
+"""
+
+import importlib.util
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.stack import Stack
+from tests.benchmarks.explore_charts import draw, draw_steps
+from tests.benchmarks.locust_runs import Rows, run_locust
+from tests.benchmarks.paused_stack import NAMES
+from tests.benchmarks.processes import cpu_seconds, descendants
+from tests.support.dss import open_dss
+
+TARGET = 50
+# Bundles a second, of ten files each. The first rate that isn't held is the last one.
+RATES = (2, 5, 10, 20, 30, TARGET)
+SECONDS = float(os.environ.get("DSS_LOAD_SECONDS", "30"))
+# A rate is held if so many of the commits that were to be made were, and none failed.
+HELD = 0.95
+_BESIDE = 5 + 2 + 2
+_COMMIT = "commit: bundle"
+_CHARTS = Path(__file__).parents[2] / "docs" / "benchmarks"
+_COLUMNS = ("Name", "Request Count", "Failure Count", "50%", "95%", "99%")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A rate that was offered for some seconds, and what came of it; cores are those that a process used."""
+
+    offered: int
+    seconds: float
+    rows: Rows
+    history: Rows
+    cores: Mapping[str, float]
+    unpublished: int
+
+    @property
+    def commit(self) -> Mapping[str, str]:
+        """The statistics of the PUTs of bundles."""
+        return next((row for row in self.rows if row["Name"] == _COMMIT), {})
+
+    @property
+    def reached(self) -> float:
+        """Commits a second that were answered well."""
+        well = int(self.commit.get("Request Count", 0)) - int(self.commit.get("Failure Count", 0))
+        return well / self.seconds
+
+    @property
+    def failures(self) -> int:
+        """Requests of any kind that failed."""
+        return sum(int(row["Failure Count"]) for row in self.rows if row["Name"] != "Aggregated")
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the rate was held."""
+        return self.reached >= HELD * self.offered and not self.failures
+
+    @property
+    def busiest(self) -> str:
+        """The process that used most of the cores."""
+        return max(self.cores, key=lambda name: self.cores[name])
+
+
+def commits_load() -> str:
+    """Measure, and return the section of the report. Raises LocalError."""
+    if importlib.util.find_spec("locust") is None:
+        return "## Commits\n\nLocust is not installed: skipped\n"
+    # All of them are one caller here.
+    caller = {**os.environ, "DSS_PRINCIPAL_UNITS": "0", "DSS_ADDRESS_UNITS": "0"}
+    steps: list[Step] = []
+    with Stack(port=0, caller=caller).running() as env:
+        for rate in RATES:
+            steps.append(_step(env, rate))
+            print(_row(steps[-1]), flush=True)
+            if not steps[-1].is_held:
+                break
+    chosen = next((step for step in reversed(steps) if step.is_held), steps[-1])
+    (_CHARTS / "commits-load.svg").write_bytes(draw(chosen.rows, chosen.history))
+    (_CHARTS / "commits-load-steps.svg").write_bytes(
+        draw_steps(
+            [step.offered for step in steps], [step.reached for step in steps], [step.cores for step in steps]
+        )
+    )
+    return _section(steps, chosen)
+
+
+def _step(env: Mapping[str, str], rate: int) -> Step:
+    processes = descendants(NAMES)
+    before, began = {name: cpu_seconds(pid) for name, pid in processes.items()}, time.monotonic()
+    environment = {"DSS_TOKEN": env["DSS_TOKEN"], "DSS_LOAD_RATE": str(rate)}
+    rows, history = run_locust(
+        "commits_locust.py", env["DSS_URL"], users=rate + _BESIDE, seconds=SECONDS, environment=environment
+    )
+    elapsed = time.monotonic() - began
+    cores = {name: (cpu_seconds(pid) - before[name]) / elapsed for name, pid in processes.items()}
+    with open_dss(env) as dss:
+        left = dss.catalog.scan.bundle_count() - dss.catalog.events.count("gcp")
+    return Step(offered=rate, seconds=SECONDS, rows=rows, history=history, cores=cores, unpublished=left)
+
+
+def _row(step: Step) -> str:
+    used = sorted(step.cores.items(), key=lambda pair: -pair[1])
+    cores = ", ".join(f"{name} {cores:.2f}" for name, cores in used if cores > 0.05)
+    p50, p95 = (step.commit.get(name, "") for name in ("50%", "95%"))
+    return (
+        f"| {step.offered} | {step.reached:.1f} | {'yes' if step.is_held else 'no'} | {step.failures} "
+        f"| {p50} | {p95} | {step.unpublished:,} | {cores} |"
+    )
+
+
+def _section(steps: Sequence[Step], chosen: Step) -> str:
+    last = steps[-1]
+    held = max((step.offered for step in steps if step.is_held), default=0)
+    if held >= TARGET:
+        verdict = f"{TARGET} bundles a second are held."
+    else:
+        verdict = (
+            f"{held} of {TARGET} bundles a second are held here; at {last.offered} offered, "
+            f"{last.reached:.1f} "
+            f"were reached, {last.reached / last.offered:.0%} of them, and {last.busiest} used most, "
+            f"{last.cores[last.busiest]:.2f} of {os.cpu_count()} cores."
+        )
+    lines = [
+        "## Commits",
+        "",
+        verdict,
+        "",
+        f"Each rate for {SECONDS:.0f} s: a commit is a request that creates ten JSON files, and a PUT of a",
+        "bundle",
+        "of them. Beside it five users read what was committed, two search by content, and two look at",
+        "facets.",
+        "The whole local system works meanwhile: both clouds, replication, index, catalogue and events, on",
+        "the",
+        "same cores as the users. `behind`: bundles whose event was not in the journal when the load ended.",
+        "",
+        "![Rates and cores](commits-load-steps.svg)",
+        "",
+        "| offered/s | reached/s | held | failed requests | PUT bundle p50 ms | p95 ms | behind | cores |",
+        "| ---: | ---: | --- | ---: | ---: | ---: | ---: | --- |",
+        *map(_row, steps),
+        "",
+        f"## At {chosen.offered} bundles a second",
+        "",
+        "![Requests and their times](commits-load.svg)",
+        "",
+        "| request | requests | failed | p50 ms | p95 ms | p99 ms |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        *("| " + " | ".join(row[name] for name in _COLUMNS) + " |" for row in chosen.rows),
+        "",
+    ]
+    return "\n".join(lines)
