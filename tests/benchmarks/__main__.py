@@ -15,12 +15,10 @@ from pathlib import Path
 from local.errors import LocalError
 from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.client import client
-from tests.benchmarks.commits_load import commits_load
 from tests.benchmarks.contract import contract
 from tests.benchmarks.drs import drs
 from tests.benchmarks.explore import explore
 from tests.benchmarks.explore_load import explore_load
-from tests.benchmarks.growth import growth
 from tests.benchmarks.ingest import ingest
 from tests.benchmarks.limits import limits
 from tests.benchmarks.notifications import notifications
@@ -48,8 +46,6 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "explore": explore,
     "explore-load": explore_load,
     "pages": pages,
-    "growth": growth,
-    "commits-load": commits_load,
     "scale": scale,
     "client": client,
 }

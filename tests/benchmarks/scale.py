@@ -32,14 +32,13 @@ from shared.maintenance.rebuild import rebuild
 from shared.maintenance.spans import spans
 from shared.search.base import IndexEntry
 from shared.search.firestore.rows import row_of
+from tests.benchmarks.scale_prices import FILES_A_BUNDLE, SIZES, price_section, works
 from tests.support.api import Version, new_uuid, put_bundle
 from tests.support.audits import AT_ONCE
 from tests.support.batches import put_contents
 from tests.support.firestore_sizes import MOST_BYTES, MOST_ENTRIES, Recorder, bytes_of, entries_of
 from tests.support.manual_system import ManualSystem, manual_system_on
 
-SIZES = (10**6, 10**8, 10**10)
-FILES_A_BUNDLE = 10
 # Keys that are drawn; and files and bundles whose audit and rebuild are timed.
 DRAWN = 400_000
 TIMED_FILES = 2_000
@@ -68,7 +67,8 @@ def scale() -> str:
     simulated = time.monotonic() - began
     rates = measured_rates()
     parts = f"{simulated:.0f} s to draw keys, {time.monotonic() - began - simulated:.0f} s to measure rates."
-    return "\n".join([*plan_section(rates), *layout, parts, ""])
+    rows = works(audit_cpu=rates.audit, rebuild_cpu=rates.rebuild)
+    return "\n".join([*plan_section(rates), *price_section(rows), *layout, parts, ""])
 
 
 def content(number: int) -> Checksums:
