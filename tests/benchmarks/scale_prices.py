@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 FILES_A_BUNDLE = 10
 SIZES = (10**6, 10**8, 10**10)
-# USD for one of each. docs/deploy.md ("What it costs") says where each is from, and when it was read.
+# USD for one of each. docs/deploy.md ("What costs") says where each is from, and when it was read.
 PRICES = {
     "Firestore reads": 0.03 / 100_000,
     "Firestore writes": 0.09 / 100_000,
