@@ -19,6 +19,8 @@ from shared.identifiers import Kind
 from shared.messages import DEAD_LETTERS, OBJECT_EVENTS
 
 _FUNCTIONS = Path(functions.__path__[0])
+# In the data directory: what the push side pushes where.
+PUSH_FILE = "push.json"
 _SNS_TOPIC = "dss-object-events"
 # moto's only account.
 _SNS_ARN = f"arn:aws:sns:us-east-1:123456789012:{_SNS_TOPIC}"
@@ -86,7 +88,7 @@ def _all_answer(urls: list[str]) -> None:
 
 def pushing(config: StackConfig, exported: Exported) -> Component:
     """Pub/Sub's push side and Cloud Scheduler."""
-    file = config.data / "push.json"
+    file = config.data / PUSH_FILE
     rows = [
         {
             "name": row["name"],

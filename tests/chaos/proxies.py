@@ -3,19 +3,15 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Protocol
 
 from local.servers.latency import pass_on
 from local.supervisor.ports import HOST
 
 _BLOCK = 256 * 1024
-# What a busy object store answers.
-_BUSY_BODY = b"<Error><Code>SlowDown</Code></Error>"
-_BUSY = (
-    b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%b" % (len(_BUSY_BODY), _BUSY_BODY)
-)
+# What an object store answers that serves nothing: S3 by its code, GCS by the status alone.
+_CODES = {429: b"TooManyRequests", 500: b"InternalError", 503: b"SlowDown"}
 _LONGEST_SECONDS = 30
 
 
@@ -28,9 +24,9 @@ class Line:
         self._port = port
         self._http = http
         self._open: set[asyncio.StreamWriter] = set()
-        # Seconds by which each block of a request is late; and whether nothing passes.
+        # Seconds by which each block of a request is late; and what is answered if nothing passes, else 0.
         self.delay = 0.0
-        self.busy = False
+        self.status = 0
 
     async def listen(self) -> asyncio.Server:
         """Accept connections."""
@@ -43,7 +39,7 @@ class Line:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            if self.busy and not self._http:
+            if self.status and not self._http:
                 writer.transport.abort()
                 return
             answers, upstream = await asyncio.open_connection(*self._target, limit=_BLOCK)
@@ -65,10 +61,10 @@ class Line:
         back = asyncio.create_task(_pass(answers, writer))
         try:
             while block := await reader.read(_BLOCK):
-                if self.busy:
+                if self.status:
                     # A request whose answer was not begun; or one in the middle, which breaks off.
                     if self._http and _is_request(block):
-                        writer.write(_BUSY)
+                        writer.write(_refusal(self.status))
                         await writer.drain()
                     return
                 if self.delay:
@@ -83,6 +79,14 @@ class Line:
                 await back
 
 
+def _refusal(status: int) -> bytes:
+    body = b"<Error><Code>%b</Code></Error>" % _CODES[status]
+    return (
+        b"HTTP/1.1 %d Refused\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (status, len(body), body)
+    )
+
+
 def _is_request(block: bytes) -> bool:
     return block.split(b" ", 1)[0] in {b"GET", b"HEAD", b"PUT", b"POST", b"DELETE", b"PATCH"}
 
@@ -91,6 +95,14 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     with contextlib.suppress(OSError):
         await pass_on(reader, writer)
         writer.close()
+
+
+class Listens(Protocol):
+    """A line, of back ends or of messages."""
+
+    async def listen(self) -> asyncio.Server:
+        """Accept connections."""
+        ...
 
 
 class Lines:
@@ -117,11 +129,12 @@ class Lines:
     def add(self, name: str, target: str, port: int, *, http: bool) -> None:
         """Listen on a port for a back end at host:port. Raises OSError."""
         line = self._lines[name] = Line(target, port, http=http)
-        self._run(line.listen())
+        self.listen(line)
+
+    def listen(self, line: Listens) -> None:
+        """Have a line accept connections. Raises OSError."""
+        asyncio.run_coroutine_threadsafe(line.listen(), self._loop).result(_LONGEST_SECONDS)
 
     def cut(self, name: str) -> None:
         """End all connections of a line."""
         self._loop.call_soon_threadsafe(self._lines[name].cut)
-
-    def _run(self, work: Coroutine[Any, Any, Any]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(_LONGEST_SECONDS)

@@ -1,22 +1,23 @@
 """The whole system, in whose back ends and processes faults are made."""
 
 import contextlib
+import json
 import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.components import TABLE, search
+from local.components import TABLE, events, search
 from local.components.base import Builder, Component, Exported, nothing
 from local.config import StackConfig
 from local.stack import Stack
 from local.supervisor.ports import HOST
 from tests.benchmarks.processes import children, own_bytes
-from tests.chaos import schedule
+from tests.chaos.clocks import VARIABLE
 from tests.chaos.proxies import Lines
-from tests.chaos.schedule import Fault
+from tests.chaos.pushes import PushLine
 
 # The variable with the address of each back end.
 _ADDRESSES = {
@@ -28,33 +29,53 @@ _ADDRESSES = {
 }
 # A lost event is to be made good within the run: in the clouds sweeps wait for ten minutes.
 _SETTINGS = {"DSS_SWEEP_SECONDS": "15"}
-# Seconds by which each request over a slow line is late.
-_DELAY = 0.3
+# Seconds by which clocks are ahead or behind. DSS_VERSION_AHEAD_SECONDS allows clients ten minutes.
+CLOCKS_APART = 120
 
 
 class ChaosSystem:
     """A running system: `env` leads through the lines, `direct` past them."""
 
-    def __init__(self, stack: Stack, lines: Lines, env: dict[str, str], direct: dict[str, str]) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        lines: Lines,
+        pushes: Mapping[str, PushLine],
+        env: dict[str, str],
+        direct: dict[str, str],
+    ) -> None:
         self.env = env
         self.direct = direct
+        self.lines = lines
+        self.pushes = pushes
         self._stack = stack
-        self._lines = lines
         self._pause = threading.Event()
         # Only one fault at a time may bring a component back.
         self._restarting = threading.Lock()
 
-    def inject(self, fault: Fault) -> str:
-        """Make a fault, and return when it is over: what it hit; nothing if there was nothing to hit."""
-        made: dict[str, Callable[[Fault], str]] = {
-            schedule.KILL: self._kill,
-            schedule.FREEZE: self._freeze,
-            schedule.RESTART: self._restart,
-            schedule.CUT: self._cut,
-            schedule.SLOW: self._slow,
-            schedule.STORM: self._storm,
-        }
-        return made[fault.kind](fault)
+    def pause(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        self._pause.wait(seconds)
+
+    def restart(self, name: str) -> None:
+        """Kill a component, and start it again at its ports; return when it answers."""
+        with self._restarting:
+            self._stack.restart(name)
+
+    def pid(self, name: str) -> int:
+        """Return the process of a component of ours; 0 if there is none at this moment."""
+        return next((pid for pid, own in _processes() if own == name), 0)
+
+    def workers(self, name: str) -> list[int]:
+        """Return the processes of a name whose parent has the same name: those that it starts again."""
+        names = dict(_processes())
+        return sorted(
+            child
+            for pid, own in names.items()
+            if own == name
+            for child in children(pid)
+            if names.get(child) == name
+        )
 
     def memory(self) -> dict[str, int]:
         """Return the bytes of memory of the processes of each name; what several share counts in parts."""
@@ -64,55 +85,53 @@ class ChaosSystem:
                 sizes[name] = sizes.get(name, 0) + own_bytes(pid)
         return sizes
 
-    def _kill(self, fault: Fault) -> str:
-        pid = self._chosen(fault)
-        return _signal(pid, signal.SIGKILL) if pid else ""
-
-    def _freeze(self, fault: Fault) -> str:
-        pid = self._chosen(fault)
-        if not pid or not _signal(pid, signal.SIGSTOP):
-            return ""
-        self._pause.wait(fault.seconds)
-        return _signal(pid, signal.SIGCONT)
-
-    def _chosen(self, fault: Fault) -> int:
-        """Return the id of a process that its own parent, which is no victim, starts again."""
-        workers = _workers(fault.target)
-        return workers[int(fault.at * 1000) % len(workers)] if workers else 0
-
-    def _restart(self, fault: Fault) -> str:
-        with self._restarting:
-            self._stack.restart(fault.target)
-        return fault.target
-
-    def _cut(self, fault: Fault) -> str:
-        self._lines.cut(fault.target)
-        return fault.target
-
-    def _slow(self, fault: Fault) -> str:
-        line = self._lines[fault.target]
-        line.delay = _DELAY
-        self._pause.wait(fault.seconds)
-        line.delay = 0.0
-        return fault.target
-
-    def _storm(self, fault: Fault) -> str:
-        line = self._lines[fault.target]
-        line.busy = True
-        self._pause.wait(fault.seconds)
-        line.busy = False
-        return fault.target
-
 
 @contextlib.contextmanager
-def running(data: Path) -> Iterator[ChaosSystem]:
-    """Run a system of its own, with its logs and objects in a directory. Raises LocalError."""
-    lines, direct = Lines(), dict[str, str]()
+def running(data: Path, *, clocks_apart: float = CLOCKS_APART) -> Iterator[ChaosSystem]:
+    """Run a system of its own, with its logs and objects in a directory. Raises LocalError.
+
+    The clocks of its processes are up to so many seconds ahead or behind.
+    """
+    lines, direct, pushes = Lines(), dict[str, str](), dict[str, PushLine]()
     place = TABLE.index(search.postgresql) + 1
-    table: tuple[Builder, ...] = (*TABLE[:place], _through(lines, direct), *TABLE[place:])
-    stack = Stack(port=0, table=table, data=data, caller={**os.environ, **_SETTINGS})
+    table = (*TABLE[:place], _through(lines, direct), *TABLE[place:])
+    stack = Stack(
+        port=0,
+        table=tuple(_changed(builder, lines, pushes) for builder in table),
+        data=data,
+        caller={**os.environ, **_SETTINGS, VARIABLE: str(clocks_apart)},
+        api_app="tests.chaos.skewed_api:app",
+    )
     with lines.running(), stack.running() as env:
-        yield ChaosSystem(stack, lines, env, {**env, **direct})
+        yield ChaosSystem(stack, lines, pushes, env, {**env, **direct})
+
+
+def _changed(builder: Builder, lines: Lines, pushes: dict[str, PushLine]) -> Builder:
+    """Return a builder that gives functions clocks of their own, and has pushes go through lines."""
+
+    def changed(config: StackConfig, exported: Exported) -> Component | None:
+        component = builder(config, exported)
+        if component and component.name == "functions":
+            python, dash_m, _, *arguments = component.command
+            return replace(component, command=(python, dash_m, "tests.chaos.skewed_functions", *arguments))
+        if component and builder is events.pushing:
+            _push_through(config, lines, pushes)
+        return component
+
+    return changed
+
+
+def _push_through(config: StackConfig, lines: Lines, pushes: dict[str, PushLine]) -> None:
+    """Have the push side reach functions by lines."""
+    file = config.data / events.PUSH_FILE
+    content = json.loads(file.read_text())
+    for row in content["subscriptions"]:
+        name, target = row["name"], _host_and_port(row["endpoint"])
+        port = config.ports.of(f"line of {name}")
+        row["endpoint"] = row["endpoint"].replace(target, f"{HOST}:{port}")
+        pushes[name] = PushLine(target, port)
+        lines.listen(pushes[name])
+    file.write_text(json.dumps(content))
 
 
 def _through(lines: Lines, direct: dict[str, str]) -> Builder:
@@ -145,23 +164,3 @@ def _processes() -> Iterator[tuple[int, str]]:
             waiting.append(pid)
             with contextlib.suppress(OSError):
                 yield pid, Path(f"/proc/{pid}/comm").read_text().strip()
-
-
-def _workers(name: str) -> list[int]:
-    """Return the processes of a name whose parent has the same name: those that it starts again."""
-    names = dict(_processes())
-    return sorted(
-        child
-        for pid, own in names.items()
-        if own == name
-        for child in children(pid)
-        if names.get(child) == name
-    )
-
-
-def _signal(pid: int, number: int) -> str:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return ""
-    return str(pid)

@@ -68,12 +68,15 @@ def test_a_slow_line_delays_each_request(lines: tuple[Lines, str]) -> None:
     assert time.monotonic() - began >= 0.2
 
 
-def test_a_busy_store_answers_503(lines: tuple[Lines, str]) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"), [(429, b"TooManyRequests"), (500, b"InternalError"), (503, b"SlowDown")]
+)
+def test_a_store_refuses_requests(lines: tuple[Lines, str], status: int, code: bytes) -> None:
     running, url = lines
-    running["s3"].busy = True
+    running["s3"].status = status
     answer = requests.get(url, timeout=30)
-    running["s3"].busy = False
-    assert (answer.status_code, answer.content) == (503, b"<Error><Code>SlowDown</Code></Error>")
+    running["s3"].status = 0
+    assert (answer.status_code, answer.content) == (status, b"<Error><Code>%b</Code></Error>" % code)
     assert requests.get(url, timeout=30).status_code == 200
 
 

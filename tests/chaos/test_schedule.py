@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
+from tests.chaos.faults import KINDS
 from tests.chaos.schedule import CALM, schedule
 
 seeds, lengths = some.integers(0, 10**6), some.floats(20, 600)
@@ -21,6 +22,9 @@ def test_faults_are_over_before_the_end(seed: int, seconds: float) -> None:
     assert all(each.at >= CALM and each.at + each.seconds <= seconds + 0.01 for each in faults)
 
 
-def test_ten_minutes_have_every_kind_of_fault_on_every_target() -> None:
+def test_ten_minutes_have_every_kind_of_fault_on_nearly_every_target() -> None:
     made = {(each.kind, each.target) for each in schedule(1, 600)}
-    assert len(made) >= 35
+    known = {(kind.name, target) for kind in KINDS for target in kind.targets}
+    assert {kind for kind, _ in made} == {kind.name for kind in KINDS}
+    assert made <= known
+    assert len(made) >= 0.9 * len(known)
