@@ -13,6 +13,7 @@ ACCEPTED ?=
 PORT ?= 8080
 MINUTES ?= 10
 SEED ?=
+MUTANTS ?=
 # Processes that check and test at the same time; each that tests starts systems of its own.
 WORKERS ?= 2
 
@@ -20,7 +21,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup archives demo drill local settings quick test test-large test-clients chaos wheel audit machine lint types types-all types-3.10 types-3.14 unit bench notebooks pages lock clean
+.PHONY: help setup archives demo drill local settings quick test test-large test-clients chaos mutants soak capacity wheel audit machine lint types types-all types-3.10 types-3.14 unit bench notebooks pages lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -31,6 +32,9 @@ help:
 	@echo "make test-large       gigabytes each way between the clouds"
 	@echo "make test-clients     hca, dbio, and clients of DRS by others, against the whole system"
 	@echo "make chaos [MINUTES=10] [SEED=n] make faults in the whole system, and prove that nothing is lost"
+	@echo "make mutants [MUTANTS=..] plant bugs, and see that chaos finds them"
+	@echo "make soak [MINUTES=10] a light load without faults: nothing grows"
+	@echo "make capacity         offer three times what the API can serve"
 	@echo "make wheel            the client's wheel, in build/wheels"
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
 	@echo "make notebooks        run docs/notebooks against a system of their own, and keep their output"
@@ -107,6 +111,18 @@ test-large: setup
 # Kills, freezes, cut lines and busy clouds, overlapping, under load: docs/chaos.md. A seed repeats the faults.
 chaos: archives
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# Bugs that are planted in copies of the sources, one after the other, are found: names in tests/chaos/mutants/.
+mutants: archives
+	$(BIN)/python -m tests.chaos.mutants $(MUTANTS)
+
+# A light load without faults, after which nothing has grown.
+soak: archives
+	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES)
+
+# Three times as many requests as the API can serve.
+capacity: archives
+	$(BIN)/python -m tests.chaos.capacity
 
 # The tools of the predecessor's users themselves, in an environment of their own.
 test-clients: setup $(CLIENTS)/.installed $(DRS_CLIENTS)/.installed

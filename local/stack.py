@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -128,17 +128,21 @@ class Stack:
             self._start(components)
             yield env
 
-    def restart(self, name: str, changes: Mapping[str, str] | None = None) -> None:
+    def restart(
+        self, name: str, changes: Mapping[str, str] | None = None, *, arguments: Sequence[str] = ()
+    ) -> None:
         """Kill a component, and start it again at its ports; return when it answers. Raises LocalError.
 
-        `changes` are of its environment, also for later restarts.
+        `changes` are of its environment, also for later restarts; further `arguments` are for this one only.
         """
         assert self._processes
         before = self._started[name]
         assert before.process, f"{name} is another program's"
         self._processes.end(before.process, number=signal.SIGKILL)
         environment = {**before.component.environment, **(changes or {})}
-        start = self._launch(replace(before.component, environment=environment, set_up=nothing))
+        component = replace(before.component, environment=environment, set_up=nothing)
+        start = self._launch(replace(component, command=(*component.command, *arguments)))
+        start.component = component
         while not start.is_ready():
             time.sleep(POLL)
 

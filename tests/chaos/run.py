@@ -40,6 +40,7 @@ def run(seed: int, seconds: float, output: Path, *, settled: float) -> Outcome:
             server=server,
         )
         monitor = Monitor(world, system)
+        world.open()
         subscribe(world)
         began = clock()
         with monitor.running() as measured:

@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import requests
 
 from local.components import TABLE, events, search
 from local.components.base import Builder, Component, Exported, nothing
@@ -31,6 +33,8 @@ _ADDRESSES = {
 _SETTINGS = {"DSS_SWEEP_SECONDS": "15"}
 # Seconds by which clocks are ahead or behind. DSS_VERSION_AHEAD_SECONDS allows clients ten minutes.
 CLOCKS_APART = 120
+# Seconds that a request to Firestore takes at most that has reached it, and that its export may take.
+_UNDER_WAY, _EXPORT = 0.5, 120
 
 
 class ChaosSystem:
@@ -43,12 +47,15 @@ class ChaosSystem:
         pushes: Mapping[str, PushLine],
         env: dict[str, str],
         direct: dict[str, str],
+        data: Path,
     ) -> None:
         self.env = env
         self.direct = direct
         self.lines = lines
         self.pushes = pushes
         self._stack = stack
+        self._data = data
+        self._exports = 0
         self._pause = threading.Event()
         # Only one fault at a time may bring a component back.
         self._restarting = threading.Lock()
@@ -61,6 +68,26 @@ class ChaosSystem:
         """Kill a component, and start it again at its ports; return when it answers."""
         with self._restarting:
             self._stack.restart(name)
+
+    def restart_firestore(self) -> None:
+        """Kill Firestore's emulator, and start it again with what it had: what was committed is durable.
+
+        It is in memory, so it exports its documents first, while nothing reaches it. Times of their last
+        updates are new afterwards, so that a commit that depends on one is refused.
+        """
+        line, place = self.lines["firestore"], self._data / f"firestore-{self._exports}"
+        self._exports += 1
+        with self._restarting:
+            line.status = 503
+            self.lines.cut("firestore")
+            # What has reached it is done a moment later.
+            self.pause(_UNDER_WAY)
+            try:
+                _export(self.direct, place)
+                seed = f"--seed_from_export={place / 'all' / 'all.overall_export_metadata'}"
+                self._stack.restart("firestore", arguments=(seed,))
+            finally:
+                line.status = 0
 
     def pid(self, name: str) -> int:
         """Return the process of a component of ours; 0 if there is none at this moment."""
@@ -79,11 +106,16 @@ class ChaosSystem:
 
     def memory(self) -> dict[str, int]:
         """Return the bytes of memory of the processes of each name; what several share counts in parts."""
-        sizes: dict[str, int] = {}
+        return self.measured(own_bytes)
+
+    def measured(self, measure: Callable[[int], int]) -> dict[str, int]:
+        """Return something of the processes of each name, summed up; `measure` gets the id of a process."""
+        sums: dict[str, int] = {}
         for pid, name in _processes():
+            # One that has just ended counts no more.
             with contextlib.suppress(OSError):
-                sizes[name] = sizes.get(name, 0) + own_bytes(pid)
-        return sizes
+                sums[name] = sums.get(name, 0) + measure(pid)
+        return sums
 
 
 @contextlib.contextmanager
@@ -103,7 +135,7 @@ def running(data: Path, *, clocks_apart: float = CLOCKS_APART) -> Iterator[Chaos
         api_app="tests.chaos.skewed_api:app",
     )
     with lines.running(), stack.running() as env:
-        yield ChaosSystem(stack, lines, pushes, env, {**env, **direct})
+        yield ChaosSystem(stack, lines, pushes, env, {**env, **direct}, data)
 
 
 def _changed(builder: Builder, lines: Lines, pushes: dict[str, PushLine]) -> Builder:
@@ -149,6 +181,22 @@ def _through(lines: Lines, direct: dict[str, str]) -> Builder:
         return Component(name="lines", command=(), ready=nothing, exports=addresses)
 
     return lined
+
+
+def _export(env: Mapping[str, str], place: Path) -> None:
+    """Have Firestore's emulator write all documents to a directory, as `firebase emulators:export` does."""
+    project = env["GOOGLE_CLOUD_PROJECT"]
+    place.mkdir()
+    requests.post(
+        f"http://{env['FIRESTORE_EMULATOR_HOST']}/emulator/v1/projects/{project}:export",
+        json={
+            "database": f"projects/{project}/databases/(default)",
+            "export_directory": str(place),
+            "export_name": "all",
+        },
+        headers={"Authorization": "Bearer owner"},
+        timeout=_EXPORT,
+    ).raise_for_status()
 
 
 def _host_and_port(address: str) -> str:

@@ -11,9 +11,9 @@ from functools import partial
 import requests
 
 from shared.bindings import change_binding
-from shared.catalog import Binding
+from shared.catalog import Binding, Purge
 from shared.clock import SystemClock
-from shared.errors import TooManyUnderWay, Unavailable
+from shared.errors import StoreError, TooManyUnderWay, Unavailable
 from shared.groups import add_members, remove_members
 from shared.purges.records import declare, new_purge
 from shared.system import Dss
@@ -48,7 +48,7 @@ def change_access(world: World, api: Api, chance: random.Random) -> None:
     bundle = _managed(world, api, chance)
     reader = world.api("DSS_TOKEN_OTHER_GROUP")
     # Two operators' machines, whose clocks are minutes apart.
-    ahead, behind = (replace(world.dss, clock=_Ahead(by)) for by in (CLOCKS_APART, -CLOCKS_APART))
+    ahead, behind = (replace(world.operators, clock=_Ahead(by)) for by in (CLOCKS_APART, -CLOCKS_APART))
     group = f"{_LAB}-{new_uuid()[:8]}"
     steps: list[tuple[str, Callable[[], object], int]] = [
         ("bind it to a group", lambda: _bind(ahead, bundle, frozenset((group,))), 403),
@@ -81,7 +81,7 @@ def _changed(world: World, change: Callable[[], object]) -> bool:
         try:
             change()
             return True
-        except (Unavailable, TooManyUnderWay):
+        except (Unavailable, StoreError, TooManyUnderWay):
             if world.stop.wait(RETRY):
                 return False
 
@@ -108,8 +108,14 @@ def purge(world: World, api: Api, chance: random.Random) -> None:
     if item is None or put_bundle(world, api, "gcp", bundle, [item], value_of({})) != OK:
         return
     world.stop.wait(chance.uniform(0, 6))
-    record = new_purge(world.dss, bundle.uuid, "", reason="chaos", by="chaos")
-    if not _changed(world, partial(declare, world.dss, record)):
+    records: list[Purge] = []
+
+    def withhold() -> None:
+        if not records:
+            records.append(new_purge(world.operators, bundle.uuid, "", reason="chaos", by="chaos"))
+        declare(world.operators, records[0])
+
+    if not _changed(world, withhold):
         return
     with world.lock:
         world.purged[str(bundle)] = bundle

@@ -46,7 +46,7 @@ def look_up(world: World, api: Api, chance: random.Random) -> None:
         partial(api.get, "/v1/bundles/all", replica=chance.choice(REPLICAS)),
         partial(api.get, f"/index/{chance.choice(_ENTITIES)}", size=chance.choice((1, 5, 50))),
         partial(api.get, "/index/summary"),
-        partial(api.get, "/index/files", size=5, filters='{"donorSex": {"is": ["female"]}}'),
+        partial(api.get, "/index/files", size=5, filters='{"biologicalSex": {"is": ["female"]}}'),
     ]
     world.ask(chance.choice(asked))
 

@@ -70,10 +70,20 @@ class World:
     # What each client has done so far.
     done: dict[str, int] = field(default_factory=dict)
 
+    def open(self) -> None:
+        """Open both systems, before there are threads: that changes the environment for a moment."""
+        for opened in (self.dss, self.operators):
+            opened.catalog.switches.get()
+
     @cached_property
     def dss(self) -> Dss:
-        """The system as an operator's command opens it, past all faults."""
+        """The system past all faults, to look at it."""
         return open_dss_for_threads(self.direct)
+
+    @cached_property
+    def operators(self) -> Dss:
+        """The system as an operator's command opens it, which faults hit as well."""
+        return open_dss_for_threads(self.env)
 
     def api(self, token: str = "DSS_TOKEN") -> Api:
         """Return a client of one thread."""

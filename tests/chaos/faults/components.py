@@ -10,7 +10,10 @@ from tests.chaos.system import ChaosSystem
 
 def restart(system: ChaosSystem, fault: Fault) -> str:
     """Kill a component, and start it again."""
-    system.restart(fault.target)
+    if fault.target == "firestore":
+        system.restart_firestore()
+    else:
+        system.restart(fault.target)
     return fault.target
 
 
@@ -20,6 +23,8 @@ def fill(system: ChaosSystem, fault: Fault) -> str:
     PostgreSQL's processes end all together if its log can't be written; those that it then starts can write.
     """
     pids = system.workers(POSTGRES) if fault.target == "postgresql" else [system.pid(fault.target)]
+    if not any(pids):
+        return ""
     for pid in pids:
         with contextlib.suppress(OSError):
             limit(pid, resource.RLIMIT_FSIZE, 0)
