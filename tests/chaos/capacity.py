@@ -117,7 +117,7 @@ def measure(offer: Mapping[str, Any], **more: Any) -> Served:
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos.offered"],
         input=json.dumps(asdict(plan)),
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )

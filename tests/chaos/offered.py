@@ -8,7 +8,6 @@ import asyncio
 import json
 import sys
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 # Seconds after which a client gives up.
@@ -36,7 +35,7 @@ class Answers:
     """
 
     offered: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
+    statuses: dict[int, int] = field(default_factory=dict)
     latencies: dict[int, list[float]] = field(default_factory=dict)
     without_retry_after: int = 0
     seconds: float = 0.0
@@ -63,7 +62,7 @@ class _Clients:
             status, may_retry = 0, True
         now = time.monotonic()
         if now <= ends:
-            self.answers.statuses[status] += 1
+            self.answers.statuses[status] = self.answers.statuses.get(status, 0) + 1
             self.answers.latencies.setdefault(status, []).append(now - began)
             self.answers.without_retry_after += not may_retry
 
@@ -88,24 +87,25 @@ class _Clients:
         return status, status not in (429, 503) or "retry-after" in fields
 
 
-async def _offer(offer: Offer) -> Answers:
-    clients = _Clients(offer)
+async def offer(plan: Offer) -> Answers:
+    """Carry out a plan."""
+    clients = _Clients(plan)
     began = time.monotonic()
-    ends = began + offer.seconds
+    ends = began + plan.seconds
 
     async def repeat(first: int) -> None:
         number = first
         while time.monotonic() < ends:
             await clients.ask(number, ends)
-            number += offer.clients
+            number += plan.clients
 
-    if not offer.rate:
-        await asyncio.gather(*(repeat(first) for first in range(offer.clients)))
+    if not plan.rate:
+        await asyncio.gather(*(repeat(first) for first in range(plan.clients)))
     else:
         under_way: set[asyncio.Task[None]] = set()
         number = 0
         while (now := time.monotonic()) < ends:
-            while number < (now - began) * offer.rate:
+            while number < (now - began) * plan.rate:
                 task = asyncio.create_task(clients.ask(number, ends))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
@@ -113,13 +113,13 @@ async def _offer(offer: Offer) -> Answers:
             await asyncio.sleep(0.002)
         for task in under_way:
             task.cancel()
-    clients.answers.seconds = offer.seconds
+    clients.answers.seconds = plan.seconds
     return clients.answers
 
 
 def main() -> None:
     """Carry out the plan of standard input."""
-    answers = asyncio.run(_offer(Offer(**json.load(sys.stdin))))
+    answers = asyncio.run(offer(Offer(**json.load(sys.stdin))))
     json.dump(asdict(answers), sys.stdout)
 
 

@@ -1,4 +1,4 @@
-"""The tables of docs/chaos.md: `python -m tests.chaos.tables` writes them from the rows that a run goes by."""
+"""The tables of docs/chaos.md: `python -m tests.chaos.tables` writes them from the rows of a run."""
 
 from collections import Counter
 from collections.abc import Iterable
