@@ -23,8 +23,9 @@ class Measured:
     backlog: list[tuple[float, int]] = field(default_factory=list)
     # When each bundle was acknowledged, and was first seen to be everywhere.
     settled: dict[str, tuple[float, float]] = field(default_factory=dict)
-    # Bytes of the processes of each name.
+    # Bytes of the processes of each name together; the most that one of a name had.
     memory: list[tuple[float, dict[str, int]]] = field(default_factory=list)
+    largest: dict[str, int] = field(default_factory=dict)
 
     def recovered(self, at: float) -> float | None:
         """Return how long it took until all that was acknowledged at a time was everywhere; None if never."""
@@ -58,8 +59,14 @@ class Monitor:
             with contextlib.suppress(DssError):
                 self._look_at_backlog()
             if looks % _MEMORY_EACH == 0:
-                self.measured.memory.append((clock(), self._system.memory()))
+                self._look_at_memory()
             looks += 1
+
+    def _look_at_memory(self) -> None:
+        found = self._system.memory()
+        self.measured.memory.append((clock(), {name: sum(each) for name, each in found.items()}))
+        for name, each in found.items():
+            self.measured.largest[name] = max(self.measured.largest.get(name, 0), *each)
 
     def _look_at_backlog(self) -> None:
         with self._world.lock:

@@ -13,6 +13,7 @@ from tests.chaos.clients.world import World
 from tests.chaos.faults import inject
 from tests.chaos.faults.base import Fault
 from tests.chaos.history import History, clock
+from tests.chaos.memory import outgrown
 from tests.chaos.monitor import Monitor
 from tests.chaos.report import Hit, Outcome
 from tests.chaos.schedule import schedule
@@ -54,6 +55,7 @@ def run(seed: int, seconds: float, output: Path, *, settled: float) -> Outcome:
                 each.join(_LAST_REQUEST)
         found[checks.ORDER] = checks.history_faults(world)
         found["a client does not end"] = [each.name for each in threads if each.is_alive()]
+        found["a process takes more memory than it is deployed with"] = outgrown(measured.largest)
         history.close()
         return Outcome(
             seed=seed,

@@ -126,7 +126,8 @@ def _is_data(path: Path, data: Path) -> bool:
 
 
 def _by_name(system: ChaosSystem, measure: Callable[[int], int]) -> dict[str, int]:
-    return {name: size for name, size in system.measured(measure).items() if name not in _HOLD_DATA}
+    found = system.measured(measure).items()
+    return {name: sum(each) for name, each in found if name not in _HOLD_DATA}
 
 
 def _documents(world: World) -> int:

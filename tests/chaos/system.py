@@ -104,18 +104,18 @@ class ChaosSystem:
             if names.get(child) == name
         )
 
-    def memory(self) -> dict[str, int]:
+    def memory(self) -> dict[str, list[int]]:
         """Return the bytes of memory of the processes of each name; what several share counts in parts."""
         return self.measured(own_bytes)
 
-    def measured(self, measure: Callable[[int], int]) -> dict[str, int]:
-        """Return something of the processes of each name, summed up; `measure` gets the id of a process."""
-        sums: dict[str, int] = {}
+    def measured(self, measure: Callable[[int], int]) -> dict[str, list[int]]:
+        """Return something of each process, by its name; `measure` gets the id of a process."""
+        found: dict[str, list[int]] = {}
         for pid, name in _processes():
             # One that has just ended counts no more.
             with contextlib.suppress(OSError):
-                sums[name] = sums.get(name, 0) + measure(pid)
-        return sums
+                found.setdefault(name, []).append(measure(pid))
+        return found
 
 
 @contextlib.contextmanager
