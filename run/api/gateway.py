@@ -31,14 +31,17 @@ from run.api.service import HEALTH
 from run.api.shared_threads import NoThread, SharedThreads
 from run.api.wsgi import Answer, Environ, environ_of, has_body, next_part, respond, with_body
 from shared.config import Settings
-from shared.errors import TooManyRequests
+from shared.errors import TooManyRequests, Unavailable
 
 # Seconds that a request waits for a thread.
 QUEUE_SECONDS = 8.0
 # terraform/api.tf sends as many requests at once.
 THREADS = 32
-# Of these, what one caller may have while others are there: as many as `dss upload` has requests at once, and
-# fewer the more of its budget it has spent.
+# Requests that wait for a thread, beyond which new ones are refused at once, instead of after a wait in vain.
+# terraform/api.tf sends none beyond those for which there are threads; elsewhere nothing else bounds them.
+MOST_WAITING = 4 * THREADS
+# Of the threads, what one caller may have while others are there: as many as `dss upload` has requests at
+# once, and fewer the more of its budget it has spent.
 SHARE = 8
 # Seconds for which the answer to a refused request is held: various, so that a caller's connections do not
 # come back all at once. Held at once are half of those that terraform/api.tf sends.
@@ -55,9 +58,19 @@ _Send = Callable[[dict[str, Any]], Awaitable[None]]
 class _Refused(Exception):
     """The gateway itself answers the request, with this problem."""
 
-    def __init__(self, status: int, code: str, title: str) -> None:
-        super().__init__(title)
-        self.response = problem(status, code, title)
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+    @classmethod
+    def as_(cls, status: int, code: str, title: str) -> "_Refused":
+        """Return the refusal of a request that is as wrong the next time."""
+        return cls(problem(status, code, title))
+
+    @classmethod
+    def for_now(cls, title: str) -> "_Refused":
+        """Return the refusal of a request that may be repeated later, also a write: nothing was done yet."""
+        return cls(problem_of(Unavailable(title)))
 
 
 class _ClientGone(Exception):
@@ -80,7 +93,7 @@ class Gateway:
         self._limits: Limits = app.extensions[LIMITS]
         self._audit: RequestAudit = app.extensions[AUDIT_LOG]
         self._held = 0
-        self._threads = SharedThreads(THREADS, self._share)
+        self._threads = SharedThreads(THREADS, self._share, most_waiting=MOST_WAITING)
         self._threads_without_back_end = SharedThreads(4)
         self._threads_for_health = SharedThreads(2)
 
@@ -139,6 +152,8 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._caller = ""
+        # Whether a thread has worked on it: what it did would be in vain if it were refused then.
+        self._has_begun = False
 
     async def answer(self, scope: dict[str, Any]) -> Answer:
         """Return the answer, or its first part, as pages of other origins may read it. Raise _ClientGone."""
@@ -155,7 +170,7 @@ class _Exchange:
         """Return the answer, or its first part. Raise _ClientGone."""
         try:
             if len(scope["raw_path"]) + len(scope["query_string"]) >= MAX_URL:
-                raise _Refused(414, "request_uri_too_long", f"the URL is longer than {MAX_URL} bytes")
+                raise _Refused.as_(414, "request_uri_too_long", f"the URL is longer than {MAX_URL} bytes")
             self._caller = await self._gateway.admit(environ)
             if not has_body(environ):
                 return await self._respond(environ)
@@ -179,12 +194,15 @@ class _Exchange:
         return await self._run(respond, self._gateway.app, environ, self._ends())
 
     async def _run(self, work: Callable[..., Answer], *arguments: object) -> Answer:
-        """Run `work` in a thread. Raise _Refused if none becomes free in time."""
+        """Run `work` in a thread. Raise _Refused if none becomes free in time, or too many requests wait."""
         try:
-            return await self._threads.run(self._caller, QUEUE_SECONDS, work, *arguments)
+            answer = await self._threads.run(
+                self._caller, QUEUE_SECONDS, work, *arguments, is_new=not self._has_begun
+            )
         except NoThread:
-            title = "too many requests are in progress; try again later"
-            raise _Refused(503, "service_unavailable", title) from None
+            raise _Refused.for_now("too many requests are in progress; try again later") from None
+        self._has_begun = True
+        return answer
 
     def _ends(self) -> float:
         """Return the deadline of a step that begins now; waiting for a thread is part of it."""
@@ -206,14 +224,12 @@ class _Exchange:
                         body += message["body"]
         except TimeoutError:
             title = f"the body took more than {self._gateway.client_seconds} seconds"
-            raise _Refused(408, "request_timeout", title) from None
+            raise _Refused.as_(408, "request_timeout", title) from None
         return bytes(body[: self._gateway.max_body + 1])
 
     def _reserve(self, size: int) -> None:
         if size > self._gateway.memory_for_bodies:
-            raise _Refused(
-                503, "service_unavailable", "too many large requests are in progress; try again later"
-            )
+            raise _Refused.for_now("too many large requests are in progress; try again later")
         self._gateway.memory_for_bodies -= size
         self.body_size += size
 

@@ -1,6 +1,7 @@
 """Threads that callers share: they take turns, so that requests of one do not keep out those of others."""
 
 import asyncio
+import math
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
@@ -14,38 +15,54 @@ _T = TypeVar("_T")
 
 
 class NoThread(Exception):
-    """No thread became free in time."""
+    """No thread became free in time, or too many requests wait for one."""
 
 
 class SharedThreads:
     """A number of threads, for which requests wait if all are in use; for one event loop.
 
     While several callers are there, each has at most its `share` of the threads, and they take turns at those
-    that become free. A caller who is alone may have all.
+    that become free. A caller who is alone may have all. At most about `most_waiting` requests wait: then
+    only those callers get in line of whom fewer wait than their part of it.
     """
 
-    def __init__(self, count: int, share: Callable[[str], int] | None = None) -> None:
+    def __init__(
+        self, count: int, share: Callable[[str], int] | None = None, *, most_waiting: float = math.inf
+    ) -> None:
         self._executor = ThreadPoolExecutor(count)
         self._free = count
         self._share = share or (lambda _: count)
+        self._most_waiting = most_waiting
         self._running: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         # When each caller asked last, the latest at the end.
         self._present: OrderedDict[str, float] = OrderedDict()
 
-    async def run(self, caller: str, seconds: float, work: Callable[..., _T], *arguments: object) -> _T:
-        """Run `work` in a thread. Raise NoThread if the caller gets none within so many seconds."""
-        await self._acquire(caller, seconds)
+    async def run(
+        self,
+        caller: str,
+        seconds: float,
+        work: Callable[..., _T],
+        *arguments: object,
+        is_new: bool = False,
+    ) -> _T:
+        """Run `work` in a thread. Raise NoThread if the caller gets none within so many seconds.
+
+        If the work `is_new`, no part of it done yet, raise that at once if too many wait.
+        """
+        await self._acquire(caller, seconds, is_new=is_new)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
         finally:
             self._release(caller)
 
-    async def _acquire(self, caller: str, seconds: float) -> None:
+    async def _acquire(self, caller: str, seconds: float, *, is_new: bool) -> None:
         self._see(caller)
         if caller not in self._waiting and self._may_run(caller):
             self._take(caller)
             return
+        if is_new and self._is_crowded(caller):
+            raise NoThread
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(caller, deque()).append(turn)
         try:
@@ -69,6 +86,15 @@ class SharedThreads:
 
     def _may_run(self, caller: str) -> bool:
         return self._free > 0 and (self._running[caller] < self._share(caller) or self._is_alone(caller))
+
+    def _is_crowded(self, caller: str) -> bool:
+        """Return whether so many requests wait that this caller's next one had better come later."""
+        callers = self._waiting.keys() | {caller}
+        part = self._most_waiting / len(callers)
+        return (
+            len(self._waiting.get(caller, ())) >= part
+            and sum(map(len, self._waiting.values())) >= self._most_waiting
+        )
 
     def _is_alone(self, caller: str) -> bool:
         latest = next((seen for name, seen in reversed(self._present.items()) if name != caller), 0.0)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.api import api_process
+from run.api.gateway import MOST_WAITING, THREADS
 from tests.support.api import Api, assert_problem, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds
 from tests.support.tcp_relay import TcpRelay, tcp_relay
@@ -169,3 +170,27 @@ def test_what_needs_no_object_store_goes_on_while_one_hangs(
             assert answer.status_code < 400, (name, answer.text)
     finally:
         relays[back_end].resume()
+
+
+def test_more_than_may_wait_are_refused_at_once(
+    relayed: Api, relays: dict[str, TcpRelay], clouds: Clouds
+) -> None:
+    method, path, options = requests_of(relayed, clouds)["a bundle"]
+
+    def ask(_: int) -> float:
+        began = time.monotonic()
+        answer = relayed.signed_in(relayed.token).request(method, path, **options)
+        assert_problem(answer, 503, "service_unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+        return time.monotonic() - began
+
+    count = THREADS + MOST_WAITING + 40
+    relays["firestore"].hold()
+    try:
+        with ThreadPoolExecutor(count) as threads:
+            took = sorted(threads.map(ask, range(count)))
+    finally:
+        relays["firestore"].resume()
+    # All others have waited for the back end for REQUEST_SECONDS, or for a thread.
+    assert took[10] < REQUEST_SECONDS
+    assert relayed.request(method, path, **options).status_code == 200

@@ -139,3 +139,34 @@ def test_an_error_of_the_work_is_the_callers_also_a_timeout() -> None:
                 await threads.run("one", PATIENCE, fails)
 
     asyncio.run(main())
+
+
+def test_a_new_request_is_refused_at_once_while_too_many_wait() -> None:
+    async def main() -> None:
+        threads, work = SharedThreads(COUNT, lambda _: SHARE, most_waiting=4), Work()
+
+        def ask(caller: str, *, is_new: bool = True) -> "asyncio.Task[None]":
+            return asyncio.create_task(threads.run(caller, PATIENCE, work, caller, is_new=is_new))
+
+        tasks = [ask("flood") for _ in range(COUNT)]
+        await until(lambda: work.running["flood"] == COUNT)
+        tasks += [ask("flood") for _ in range(4)]
+        await asyncio.sleep(0)
+        for _ in range(10):
+            with pytest.raises(NoThread):
+                await ask("flood")
+        # What was begun goes on, and others have their part of the line.
+        tasks.append(ask("flood", is_new=False))
+        tasks += [ask("other"), ask("other")]
+        await asyncio.sleep(0)
+        with pytest.raises(NoThread):
+            await ask("other")
+        work.end(len(tasks))
+        await asyncio.gather(*tasks)
+        assert work.order.count("other") == 2
+        # The line is empty again.
+        tasks = [ask("flood") for _ in range(SHARE + 4)]
+        work.end(len(tasks))
+        await asyncio.gather(*tasks)
+
+    asyncio.run(main())
