@@ -17,8 +17,9 @@ _STEADY = [
         memory={"api": 100 * _MIB + n % 3 * _MIB},
         open_files={"api": 30},
         threads={"api": 20},
-        documents=100 + 60 * n,
+        documents=100 + 60 * n if n % 10 == 9 else None,
         files=40,
+        pace=0.002,
     )
     for n in range(60)
 ]
@@ -48,7 +49,7 @@ def test_what_stays_is_right(tmp_path: Path) -> None:
         (lambda n, one: replace(one, open_files={"api": 30 + n // 4}), "open files of api"),
         (lambda n, one: replace(one, threads={"api": 20 + n // 4}), "threads of api"),
         (lambda n, one: replace(one, files=40 + n), "files"),
-        (lambda n, one: replace(one, documents=one.documents + n * n), "documents"),
+        (lambda n, one: replace(one, documents=one.documents and one.documents + n * n), "documents"),
     ],
 )
 def test_what_grows_is_found(tmp_path: Path, change: Callable[[int, Sample], Sample], what: str) -> None:
@@ -60,6 +61,11 @@ def test_what_grows_is_found(tmp_path: Path, change: Callable[[int, Sample], Sam
 def test_answers_that_take_longer_and_longer_are_found(tmp_path: Path) -> None:
     wrong = judge(_STEADY, _history(tmp_path, 0.005)).wrong
     assert [each.split(":")[0] for each in wrong] == ["latency of read", "latency of write"]
+
+
+def test_a_machine_that_is_busier_makes_all_answers_slower(tmp_path: Path) -> None:
+    busier = [replace(one, pace=0.002 * (1 + n / 10)) for n, one in enumerate(_STEADY)]
+    assert judge(busier, _history(tmp_path, 0.005)).wrong == []
 
 
 def test_a_line_rises_as_its_values_do() -> None:
