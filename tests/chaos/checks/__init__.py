@@ -14,6 +14,7 @@ Check = Callable[[World], list[str]]
 CHECKS: Mapping[str, Check] = {
     "every acknowledged bundle is on every replica, byte for byte": replicas.bundles,
     "a contested version has one content everywhere": replicas.contested,
+    "what was not acknowledged is everywhere or nowhere": replicas.abandoned,
     "of two patches of a version one has succeeded": replicas.patches,
     "an audit finds nothing": replicas.audit,
     "every checkout has succeeded, and its copies are there": operations.checkouts,

@@ -57,6 +57,17 @@ def contested(world: World) -> list[str]:
     return found
 
 
+def abandoned(world: World) -> list[str]:
+    """Return the versions that were not acknowledged, and are on some replicas only."""
+    api = world.api()
+    found = []
+    for name, bundle in list(world.abandoned.items()):
+        values = {read_version(world, api, replica, bundle) for replica in REPLICAS}
+        if name not in world.written and len(values) > 1:
+            found.append(f"{name}: {values}")
+    return found
+
+
 def patches(world: World) -> list[str]:
     """Return the versions that two patches have replaced, each of which was to be the only one."""
     return [f"{base}: {found}" for base, found in world.successors.items() if len(found) > 1]

@@ -31,6 +31,7 @@ CLIENTS = (
     Client("PUTs files and their bundle, through aws", partial(writing.write, "aws"), light=True),
     Client("PUTs files and their bundle, through gcp", partial(writing.write, "gcp")),
     Client("PUTs files and their bundle, through aws", partial(writing.write, "aws")),
+    Client("PUTs bundles, and does not ask again if that is not answered", writing.abandon),
     Client("PUTs a version that a rival writes, too", partial(writing.rival, 0)),
     Client("PUTs a version that a rival writes, too", partial(writing.rival, 1)),
     Client("PATCHes bundles with If-Match, and reads the newest version", writing.patch),

@@ -55,6 +55,8 @@ class World:
     written: dict[str, Written] = field(default_factory=dict)
     # Versions that two rivals write: the contents that they tried.
     contested: dict[str, set[str]] = field(default_factory=dict)
+    # Versions that were asked for once only.
+    abandoned: dict[str, Version] = field(default_factory=dict)
     collections: dict[str, list[str]] = field(default_factory=dict)
     # Checkouts by job; imports by id, with the names of their objects; purged bundles.
     checkouts: dict[str, Written] = field(default_factory=dict)

@@ -46,6 +46,28 @@ def hashes_of(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
 
 
+def abandon(world: World, api: Api, chance: random.Random) -> None:
+    """Write a bundle, and never ask again: if that is not answered, it may be there, or not."""
+    replica = chance.choice(REPLICAS)
+    files = {"left.bin": chance.randbytes(100)}
+    bundle, hashes = Version(new_uuid(), now()), hashes_of(files)
+    items = [put_file(world, api, replica, name, data) for name, data in files.items()]
+    if None in items:
+        return
+    with world.lock:
+        world.abandoned[str(bundle)] = bundle
+    path, body = f"/v1/bundles/{bundle.uuid}", {"files": items, "creator_uid": 1}
+    start = clock()
+    answer = world.ask(partial(api.put, path, json=body, version=bundle.version, replica=replica))
+    outcome = world.record(WRITE, f"{bundle}@{replica}", value_of(hashes), start, answer)
+    if outcome == OK:
+        with world.lock:
+            world.written[str(bundle)] = Written(bundle, replica, hashes)
+    for other in REPLICAS:
+        if other != replica:
+            world.record(WRITE, f"{bundle}@{other}", value_of(hashes), start, None)
+
+
 def rival(side: int, world: World, api: Api, chance: random.Random) -> None:
     """Write a version that another client writes as well, with another content."""
     name = f"side-{side}.bin"
