@@ -44,6 +44,8 @@ class _Server(BaseHTTPRequestHandler):
 def port() -> Iterator[int]:
     """The port of a server that answers as paths say."""
     server = ThreadingHTTPServer((HOST, 0), _Server)
+    # Clients at the end of their time are gone.
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
     with in_thread(server):
         yield server.server_port
         _Server.ending.set()
