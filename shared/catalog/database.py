@@ -36,6 +36,11 @@ _CONTENDED = retry.Retry(
     predicate=retry.if_exception_type(exceptions.Aborted), initial=0.05, maximum=1.0, timeout=15
 )
 
+# In Firestore's message if there is no such transaction any more. The client library repeats a commit whose
+# answer got lost, and the first one has ended the transaction. The emulator: "Transaction is invalid or
+# closed."; Firestore: "The referenced transaction has expired or is no longer valid."
+_NO_TRANSACTION = "transaction"
+
 # A write adds itself to a batch. A step is the changes of a document, and further writes of the same commit.
 Write = Callable[[Any], None]
 Step = tuple[dict[str, Any], Sequence[Write]]
@@ -210,7 +215,8 @@ class Database:
     def transact(self, work: Callable[[Any], None]) -> None:
         """Run `work` in a transaction, and again if others changed what it read.
 
-        Raises Unavailable if they do so for long.
+        Raises Unavailable if they do so for long; also if the answer to the commit got lost, so that it is
+        not known whether it was applied.
         """
 
         def attempt() -> None:
@@ -223,6 +229,12 @@ class Database:
                 if isinstance(hidden, exceptions.GoogleAPICallError | DssError):
                     raise hidden from None
                 raise
+            except exceptions.InvalidArgument as error:
+                if _NO_TRANSACTION not in str(error).lower():
+                    raise
+                raise Unavailable(
+                    "the catalog failed: it is not known whether a change was applied"
+                ) from error
 
         with translated():
             _CONTENDED(attempt)()

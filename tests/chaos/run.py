@@ -120,7 +120,9 @@ def _settle(world: World, settled: float) -> tuple[float, dict[str, list[str]]]:
     waiting = dict(checks.CHECKS)
     found: dict[str, list[str]] = {}
     while True:
-        found |= {name: check(world) for name, check in waiting.items()}
+        for name, check in waiting.items():
+            print(f"{time.monotonic() - began:6.1f} s after the last fault: {name}?", flush=True)
+            found[name] = check(world)
         waiting = {name: check for name, check in waiting.items() if found[name]}
         took = time.monotonic() - began
         print(f"{took:6.1f} s after the last fault: {len(waiting)} checks still find something", flush=True)

@@ -8,7 +8,7 @@ from unittest import mock
 from google.cloud import firestore
 
 from shared.config import Settings
-from shared.messages import BUNDLE_EVENTS
+from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS, ObjectEvent
 from shared.system import Dss
 from shared.wiring import open_system
 
@@ -25,16 +25,21 @@ def open_dss(stack: Mapping[str, str]) -> Iterator[Dss]:
         os.environ.update(before)
 
 
-def open_dss_for_threads(env: Mapping[str, str], *, publishes: bool = True) -> Dss:
+def open_dss_for_threads(
+    env: Mapping[str, str], *, publishes: bool = True, first: ObjectEvent | None = None
+) -> Dss:
     """Return the dependencies of a running system, for any thread; os.environ stays as it is.
 
     Without `publishes`, the system may be one without topics, and has no catalogues, which would hear of
-    changes.
+    changes. If it has functions, they get the `first` event, which does nothing; else nobody gets what opens
+    the publisher.
     """
     with mock.patch.dict(os.environ, env if publishes else {**env, "DSS_CATALOGUES": ""}):
         dss = open_system(Settings.from_environment())
         # The publisher reads the emulator's address from os.environ when it is first used. Nobody subscribes.
-        if publishes:
+        if publishes and first:
+            dss.publisher.publish(OBJECT_EVENTS, first.attributes)
+        elif publishes:
             dss.publisher.publish(BUNDLE_EVENTS, {"to": "nobody"})
     return dss
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from shared.parallel import map_in_threads
+from tests.chaos.checks.replicas import AT_ONCE
 from tests.chaos.clients.world import World, Written
 from tests.chaos.history import OK
 from tests.support.api import Api
@@ -16,12 +18,12 @@ from tests.support.command_line import dss
 
 def checkouts(world: World) -> list[str]:
     """Return the checkouts that have not succeeded, or whose copies are not what the bundle has."""
-    api = world.api()
-    return [
-        fault
-        for job, written in list(world.checkouts.items())
-        for fault in _checkout(world, api, job, written)
-    ]
+
+    def look(row: tuple[str, Written]) -> list[str]:
+        return [*_checkout(world, world.api(), *row)]
+
+    faults = map_in_threads(look, list(world.checkouts.items()), threads=AT_ONCE)
+    return [fault for found in faults for fault in found]
 
 
 def _checkout(world: World, api: Api, job: str, written: Written) -> Iterator[str]:

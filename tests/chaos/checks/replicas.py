@@ -9,21 +9,26 @@ from pathlib import Path
 
 import requests
 
+from shared.parallel import map_in_threads
 from tests.chaos.clients.world import World, Written, read_version
 from tests.chaos.history import ABSENT, OK, UNKNOWN
 from tests.support.api import Api, Version
 from tests.support.clouds import REPLICAS
 from tests.support.command_line import dss
 
+# Bundles that are looked at side by side.
+AT_ONCE = 6
+
 
 def bundles(world: World) -> list[str]:
     """Return the acknowledged bundles that a replica lacks or has otherwise, and deleted ones that it has."""
-    api = world.api()
-    found: list[str] = []
-    for each in list(world.written.values()):
-        for replica in REPLICAS:
-            found += _bundle(world, api, replica, each)
-    return found
+    pairs = [(each, replica) for each in list(world.written.values()) for replica in REPLICAS]
+
+    def look(pair: tuple[Written, str]) -> list[str]:
+        written, replica = pair
+        return [*_bundle(world, world.api(), replica, written)]
+
+    return [fault for faults in map_in_threads(look, pairs, threads=AT_ONCE) for fault in faults]
 
 
 def _bundle(world: World, api: Api, replica: str, written: Written) -> Iterator[str]:

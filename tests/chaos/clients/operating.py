@@ -17,7 +17,7 @@ from shared.errors import StoreError, TooManyUnderWay, Unavailable
 from shared.groups import add_members, remove_members
 from shared.purges.records import declare, new_purge
 from shared.system import Dss
-from tests.chaos.clients.world import RETRY, World, put_bundle, put_file, value_of
+from tests.chaos.clients.world import MARK_FILE, RETRY, World, put_bundle, put_file, value_of
 from tests.chaos.history import OK, clock
 from tests.chaos.system import CLOCKS_APART
 from tests.support.api import Api, Version, new_uuid, now
@@ -104,7 +104,7 @@ def purge(world: World, api: Api, chance: random.Random) -> None:
     """Withhold a bundle for good, soon after it was written; from then on no read sees it."""
     bundle = Version(new_uuid(), now())
     mark = json.dumps({"run": world.run}).encode()
-    item = put_file(world, api, "gcp", "run_0.json", mark, indexed=True)
+    item = put_file(world, api, "gcp", MARK_FILE, mark, indexed=True)
     if item is None or put_bundle(world, api, "gcp", bundle, [item], value_of({})) != OK:
         return
     world.stop.wait(chance.uniform(0, 6))

@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 
+from shared.messages import ObjectEvent
 from shared.system import Dss
 from tests.chaos.history import ABSENT, OK, READ, REFUSED, UNKNOWN, WRITE, History, Operation, clock
 from tests.support.api import Api, Version, new_uuid, now
@@ -24,7 +25,9 @@ RETRY = 0.5
 # Seconds after the last fault for which clients go on to repeat what was not answered.
 LAST_ANSWER = 90.0
 # The name of a JSON file, and its value, by which all bundles of a run are found.
-MARK_FILE, MARK_PATH = "run_0.json", "files.run_json.run"
+MARK_FILE, MARK_PATH = "run.json", "files.run_json.run"
+# An event that is nobody's, which opens the publisher.
+_NOBODYS = ObjectEvent(replica="nobody", bucket="nobody", key="nobody")
 # Examples of what is wrong that are kept of a kind.
 _EXAMPLES = 20
 
@@ -80,12 +83,12 @@ class World:
     @cached_property
     def dss(self) -> Dss:
         """The system past all faults, to look at it."""
-        return open_dss_for_threads(self.direct)
+        return open_dss_for_threads(self.direct, first=_NOBODYS)
 
     @cached_property
     def operators(self) -> Dss:
         """The system as an operator's command opens it, which faults hit as well."""
-        return open_dss_for_threads(self.env)
+        return open_dss_for_threads(self.env, first=_NOBODYS)
 
     def api(self, token: str = "DSS_TOKEN") -> Api:
         """Return a client of one thread."""
