@@ -49,14 +49,14 @@ def hashes_of(files: Mapping[str, bytes]) -> dict[str, str]:
 def abandon(world: World, api: Api, chance: random.Random) -> None:
     """Write a bundle, and never ask again: if that is not answered, it may be there, or not."""
     replica = chance.choice(REPLICAS)
-    files = {"left.bin": chance.randbytes(100)}
-    bundle, hashes = Version(new_uuid(), now()), hashes_of(files)
-    items = [put_file(world, api, replica, name, data) for name, data in files.items()]
-    if None in items:
+    mark = json.dumps({"run": world.run}).encode()
+    bundle, hashes = Version(new_uuid(), now()), hashes_of({MARK_FILE: mark})
+    item = put_file(world, api, replica, MARK_FILE, mark, indexed=True)
+    if item is None:
         return
     with world.lock:
         world.abandoned[str(bundle)] = bundle
-    path, body = f"/v1/bundles/{bundle.uuid}", {"files": items, "creator_uid": 1}
+    path, body = f"/v1/bundles/{bundle.uuid}", {"files": [item], "creator_uid": 1}
     start = clock()
     answer = world.ask(partial(api.put, path, json=body, version=bundle.version, replica=replica))
     outcome = world.record(WRITE, f"{bundle}@{replica}", value_of(hashes), start, answer)

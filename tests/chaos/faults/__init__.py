@@ -35,7 +35,7 @@ KINDS = (
     FaultKind(
         name="restart",
         about="SIGKILL and a new start: they have what they had on disk, or need nothing",
-        targets=("gcs", "firestore", "push", "workflows", "token issuer"),
+        targets=("gcs", "firestore", "workflows", "token issuer"),
         make=components.restart,
     ),
     FaultKind(
