@@ -10,6 +10,17 @@ import shared.clock
 VARIABLE = "CHAOS_CLOCK_SECONDS"
 
 
+class Apart(shared.clock.SystemClock):
+    """A clock that is ahead by some seconds, or behind by them if they are less than zero."""
+
+    def __init__(self, seconds: float) -> None:
+        self._by = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        """Return the time of this clock."""
+        return super().now() + self._by
+
+
 def install() -> None:
     """Give each process that is forked from this one a clock of its own, which goes at the usual pace."""
     most = float(os.environ.get(VARIABLE) or 0)

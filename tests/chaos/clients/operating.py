@@ -5,19 +5,18 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
 
 import requests
 
 from shared.bindings import change_binding
 from shared.catalog import Binding, Purge
-from shared.clock import SystemClock
 from shared.errors import StoreError, TooManyUnderWay, Unavailable
 from shared.groups import add_members, remove_members
 from shared.purges.records import declare, new_purge
 from shared.system import Dss
 from tests.chaos.clients.world import MARK_FILE, RETRY, World, put_bundle, put_file, value_of
+from tests.chaos.clocks import Apart
 from tests.chaos.history import OK, clock
 from tests.chaos.system import CLOCKS_APART
 from tests.support.api import Api, Version, new_uuid, now
@@ -33,22 +32,12 @@ _READER = "reader@example.org"
 _SECONDS_OF_AN_IMPORT = 240
 
 
-class _Ahead(SystemClock):
-    """The clock of an operator's machine that nobody has set."""
-
-    def __init__(self, seconds: float) -> None:
-        self._by = timedelta(seconds=seconds)
-
-    def now(self) -> datetime:
-        return super().now() + self._by
-
-
 def change_access(world: World, api: Api, chance: random.Random) -> None:
     """Add a reader to a group and remove them, bind a bundle and unbind it; see that each change holds."""
     bundle = _managed(world, api, chance)
     reader = world.api("DSS_TOKEN_OTHER_GROUP")
     # Two operators' machines, whose clocks are minutes apart.
-    ahead, behind = (replace(world.operators, clock=_Ahead(by)) for by in (CLOCKS_APART, -CLOCKS_APART))
+    ahead, behind = (replace(world.operators, clock=Apart(by)) for by in (CLOCKS_APART, -CLOCKS_APART))
     group = f"{_LAB}-{new_uuid()[:8]}"
     steps: list[tuple[str, Callable[[], object], int]] = [
         ("bind it to a group", lambda: _bind(ahead, bundle, frozenset((group,))), 403),
