@@ -73,7 +73,7 @@ def _imported(api: Api, replica: str, import_id: str, name: str) -> Iterator[str
 
 
 def under_way(world: World) -> list[str]:
-    """Return how much of each kind of work is still running; have the sweep of an hour later look after it."""
+    """Return how much of each kind of work is still running; have a sweep an hour later look after it."""
     catalog = world.dss.catalog
     running: dict[str, Any] = {
         "copies": catalog.jobs.under_way(),
