@@ -6,7 +6,9 @@ it by its CRC-32C. A copy that proves wrong is removed before anybody can see it
 
 import contextlib
 import io
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,7 +19,7 @@ import structlog
 from shared.checksums import MIB, Checksums, part_count
 from shared.clock import Deadline
 from shared.copying.plan import Part, all_parts
-from shared.deadlines import inherited
+from shared.deadlines import deadline, inherited, limited
 from shared.errors import (
     CopyTakesLonger,
     DssError,
@@ -45,6 +47,8 @@ PARALLEL_PARTS = 4
 # which saves two requests of three; if it does, so many bytes were sent in vain.
 _SMALL_BYTES = MIB
 _ATTEMPTS = 3
+# Seconds that it is worth to wait for the other cloud, which needs some tenths of one for a small object.
+_HAND_ON_SECONDS = 3.0
 
 Result = TypeVar("Result")
 
@@ -174,17 +178,20 @@ def create_whole(
 def hand_on(destination: Replica, content_type: str, data: bytes, checksums: Checksums) -> None:
     """Write a small blob, whose content was read and verified here, to a replica in another store.
 
-    Best effort: replication does it otherwise, and has to read the content once more.
+    Best effort: replication does it otherwise, and has to read the content once more. If the other store
+    hangs, it takes _HAND_ON_SECONDS, and at most half of the time that the request has left.
     """
     try:
-        destination.store.create_from(
-            destination.bucket,
-            checksums.blob_key,
-            io.BytesIO(data),
-            size=len(data),
-            content_type=content_type,
-            checksums=checksums,
-        )
+        ends = time.monotonic() + min(_HAND_ON_SECONDS, limited(math.inf) / 2)
+        with deadline(ends):
+            destination.store.create_from(
+                destination.bucket,
+                checksums.blob_key,
+                io.BytesIO(data),
+                size=len(data),
+                content_type=content_type,
+                checksums=checksums,
+            )
     except ObjectExists:
         return
     except DssError as error:
