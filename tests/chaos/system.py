@@ -31,8 +31,6 @@ _ADDRESSES = {
 }
 # A lost event is to be made good within the run: in the clouds sweeps wait for ten minutes.
 _SETTINGS = {"DSS_SWEEP_SECONDS": "15"}
-# Seconds by which clocks are ahead or behind. DSS_VERSION_AHEAD_SECONDS allows clients ten minutes.
-CLOCKS_APART = 120
 # Seconds that a request to Firestore takes at most that has reached it, and that its export may take.
 _UNDER_WAY, _EXPORT = 0.5, 120
 
@@ -119,7 +117,7 @@ class ChaosSystem:
 
 
 @contextlib.contextmanager
-def running(data: Path, *, clocks_apart: float = CLOCKS_APART) -> Iterator[ChaosSystem]:
+def running(data: Path, *, clocks_apart: float) -> Iterator[ChaosSystem]:
     """Run a system of its own, with its logs and objects in a directory. Raises LocalError.
 
     The clocks of its processes are up to so many seconds ahead or behind.

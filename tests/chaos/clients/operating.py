@@ -18,7 +18,6 @@ from shared.system import Dss
 from tests.chaos.clients.world import MARK_FILE, RETRY, World, put_bundle, put_file, value_of
 from tests.chaos.clocks import Apart
 from tests.chaos.history import OK, clock
-from tests.chaos.system import CLOCKS_APART
 from tests.support.api import Api, Version, new_uuid, now
 from tests.support.clouds import SCHEMES
 
@@ -37,7 +36,9 @@ def change_access(world: World, api: Api, chance: random.Random) -> None:
     bundle = _managed(world, api, chance)
     reader = world.api("DSS_TOKEN_OTHER_GROUP")
     # Two operators' machines, whose clocks are minutes apart.
-    ahead, behind = (replace(world.operators, clock=Apart(by)) for by in (CLOCKS_APART, -CLOCKS_APART))
+    ahead, behind = (
+        replace(world.operators, clock=Apart(by)) for by in (world.clocks_apart, -world.clocks_apart)
+    )
     group = f"{_LAB}-{new_uuid()[:8]}"
     steps: list[tuple[str, Callable[[], object], int]] = [
         ("bind it to a group", lambda: _bind(ahead, bundle, frozenset((group,))), 403),

@@ -52,6 +52,8 @@ class World:
     clouds: Clouds
     history: History
     server: Subscriber
+    # Seconds by which the clocks of operators are ahead and behind.
+    clocks_apart: float = 0.0
     run: str = field(default_factory=new_uuid)
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
