@@ -7,7 +7,7 @@ or after an operator has started a stopped system, is the last one. If it fails,
 function: a document says that it began (shared/catalog/last_attempts.py).
 
 Attempts are not counted: Pub/Sub counts what it pushes in vain while all instances are busy, and a message
-may have to wait for others.
+may have to wait for others. What a process has no memory for now is answered by 429, and was no attempt.
 """
 
 import base64
@@ -24,7 +24,7 @@ import structlog
 from flask import Request
 
 from functions.runtime import traced
-from shared.errors import DssError, IllegalArguments, NotYetThere, Stopped, Unavailable
+from shared.errors import DssError, IllegalArguments, NoRoom, NotYetThere, Stopped, Unavailable
 from shared.messages import DEAD_LETTERS
 from shared.system import Dss
 from shared.tracing import TRACEPARENT
@@ -132,11 +132,25 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
             return answer
         try:
             handler.process(message)
+        except NoRoom as error:
+            work.fail(type(error).__name__)
+            return _no_room(dss, message, error, is_last=is_last)
         except Exception as error:  # noqa: BLE001 # any error may be gone at the next attempt
             work.fail(type(error).__name__)
             reason = error.title if isinstance(error, DssError) else f"{type(error).__name__}: {error}"
             return _dead_letter(dss, message, reason, handler, error) if is_last else _again(error, reason)
     return "", 204
+
+
+def _no_room(dss: Dss, message: Message, error: NoRoom, *, is_last: bool) -> Answer:
+    """Answer as Cloud Run does if all instances are busy. This was no attempt: not the last one either."""
+    if is_last:
+        try:
+            dss.catalog.last_attempts.withdraw(message.subscription, message.id)
+        except Unavailable as failure:
+            return failure.title, 503
+    _log.info("no room", reason=error.title)
+    return error.title, 429
 
 
 def _again(error: Exception, reason: str) -> Answer:

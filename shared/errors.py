@@ -48,6 +48,7 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     │   ├── ReadOnly
     │   ├── TooManyUnderWay         the limit of concurrent jobs is reached
     │   ├── TooManyLookups          too many unknown tokens; their issuer was not asked about this one
+    │   ├── NoRoom                  other requests of the process hold the memory that this one needs
     │   └── NotYetThere             something that this needs is still being replicated
     └── StoreError                  an object store refused; raised by `shared.stores` only
         ├── ObjectNotFound
@@ -332,6 +333,10 @@ class Unavailable(DssError):
 
     code = "service_unavailable"
     retry_after = 10
+
+
+class NoRoom(Unavailable):
+    """Other requests of this process hold the memory that this one needs; nothing of it was begun."""
 
 
 class ReadOnly(Unavailable):

@@ -33,3 +33,8 @@ class LastAttempts:
             began: datetime = self._database.get(reference).get("began")
             return began
         return None
+
+    def withdraw(self, subscription: str, message_id: str) -> None:
+        """Forget that the last attempt at a message began; one write."""
+        reference = self._collection.document(f"{subscription} {message_id}")
+        self._database.commit(lambda batch: batch.delete(reference))

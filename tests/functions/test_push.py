@@ -15,7 +15,7 @@ from werkzeug.test import EnvironBuilder
 
 from functions.push import Answer, Message, PushHandler, handle
 from shared.catalog import Switches
-from shared.errors import NotYetThere, Stopped, Unavailable
+from shared.errors import NoRoom, NotYetThere, Stopped, Unavailable
 from shared.messages import DEAD_LETTERS
 from shared.tracing import Tracer, current_fields, current_traceparent
 from tests.support.replication import RecordingPublisher
@@ -61,6 +61,11 @@ class LastAttempts:
         self.began.setdefault(f"{subscription} {message_id}", now)
         return known
 
+    def withdraw(self, subscription: str, message_id: str) -> None:
+        if self.error:
+            raise self.error
+        del self.began[f"{subscription} {message_id}"]
+
 
 def push(
     publisher: RecordingPublisher,
@@ -87,7 +92,9 @@ def push(
     dss: Any = SimpleNamespace(
         settings=SimpleNamespace(project="p", pubsub_prefix="dss-dev-"),
         catalog=SimpleNamespace(
-            last_attempts=SimpleNamespace(begin=lambda *names: last_attempts.begin(*names, now))
+            last_attempts=SimpleNamespace(
+                begin=lambda *names: last_attempts.begin(*names, now), withdraw=last_attempts.withdraw
+            )
         ),
         publisher=publisher,
         clock=SimpleNamespace(now=lambda: now),
@@ -161,6 +168,17 @@ def test_a_message_that_kills_the_function_is_a_dead_letter_after_its_last_attem
     [(topic, attributes)] = published.messages
     assert topic == DEAD_LETTERS
     assert "was killed at its last attempt" in attributes["deadReason"]
+
+
+def test_a_push_that_finds_no_room_is_no_attempt_however_late_it_comes() -> None:
+    published, handler, attempts = RecordingPublisher(), Handler(NoRoom("too many")), LastAttempts()
+
+    for now in (PUBLISHED, PUBLISHED + DAY, PUBLISHED + WEEK):
+        assert push(published, handler, now=now, attempts=attempts) == ("too many", 429)
+    assert (published.messages, handler.given_up, attempts.began) == ([], [], {})
+
+    handler.error = None
+    assert push(published, handler, now=PUBLISHED + WEEK, attempts=attempts) == ("", 204)
 
 
 def test_a_message_past_its_time_is_not_tried_without_the_catalog() -> None:

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from run.api.memory_budget import MemoryBudget
 from shared.errors import Unavailable
+from shared.memory_budget import MemoryBudget
 
 
 def test_a_request_waits_for_memory_and_gives_up_in_the_end() -> None:
