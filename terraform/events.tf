@@ -80,6 +80,10 @@ resource "google_pubsub_subscription" "push" {
   # all for so long, an alert comes before anything is lost.
   message_retention_duration = "${max(7 * 24 * 60 * 60, each.value.give_up_after_seconds + 3 * 24 * 60 * 60)}s"
   labels                     = local.labels
+  # What the function would only acknowledge is not pushed. Pub/Sub: a filter is for ever, so that another one makes
+  # another subscription; the sweep publishes again what waited in the old one.
+  # https://cloud.google.com/pubsub/docs/subscription-message-filter
+  filter = try(join(" OR ", [for prefix in each.value.object_prefixes : "hasPrefix(attributes.objectId, \"${prefix}\")"]), null)
 
   push_config {
     push_endpoint = local.function_urls[each.value.function]

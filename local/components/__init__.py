@@ -24,7 +24,8 @@ TABLE: tuple[Builder, ...] = (
     events.functions_of(
         *("administer", "checkout", "compact", "copy", "deliver", "explore", "importer", "index", "manifest"),
         *("notify", "redeliver", "s3_events", "sweep", "sync"),
-        processes={"index": 2, "sync": 2},
+        processes={"index": 2},
+        threads={"sync": 32},
     ),
     events.gcs_notifications,
     events.s3_notifications,

@@ -54,15 +54,18 @@ def topics(config: StackConfig, _: Exported) -> Component:
     )
 
 
-def functions_of(*names: str, processes: Mapping[str, int]) -> Builder:
+def functions_of(*names: str, processes: Mapping[str, int], threads: Mapping[str, int]) -> Builder:
     """Return the builder of the component that serves functions, under functions-framework as in the cloud.
 
-    `processes` is the number of processes of a function, each with 16 threads, if it is not one; in the
-    clouds instances come and go.
+    `processes` is the number of processes of a function, if it is not one, and `threads` that of the threads
+    of each, if it is not 16. In the clouds instances come and go.
     """
 
     def functions(config: StackConfig, exported: Exported) -> Component:
-        served = [f"{name}={config.ports.of(name)}*{processes.get(name, 1)}" for name in names]
+        served = [
+            f"{name}={config.ports.of(name)}*{processes.get(name, 1)}*{threads.get(name, 0)}"
+            for name in names
+        ]
         return Component(
             name="functions",
             command=(
@@ -97,6 +100,7 @@ def pushing(config: StackConfig, exported: Exported) -> Component:
             "ack_deadline_seconds": row["ack_deadline_seconds"],
             "minimum_backoff_seconds": row["minimum_backoff_seconds"],
             "maximum_backoff_seconds": row["maximum_backoff_seconds"],
+            "object_prefixes": row.get("object_prefixes", []),
         }
         for row in subscriptions()
     ]

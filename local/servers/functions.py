@@ -1,6 +1,6 @@
 """Serve functions under functions-framework, each in a process of its own.
 
-    python -m local.servers.functions --logs DIR NAME=PORT[*PROCESSES] ...
+    python -m local.servers.functions --logs DIR NAME=PORT[*PROCESSES[*THREADS]] ...
 
 Imports take most of a start, so this process imports everything once and then forks. No client of a cloud is
 open by then: gRPC does not survive a fork. Each function logs to NAME.log in DIR. If one function
@@ -26,18 +26,19 @@ _SOURCE = Path(functions.__path__[0]) / "main.py"
 
 @dataclass(frozen=True)
 class Served:
-    """A function, its port, and its number of processes."""
+    """A function, its port, its number of processes, and of the threads of each, 0 for the default."""
 
     name: str
     port: int
-    processes: int = 1
+    processes: int
+    threads: int
 
     @classmethod
     def parse(cls, text: str) -> "Served":
-        """Parse NAME=PORT[*PROCESSES]. Raises ValueError."""
+        """Parse NAME=PORT[*PROCESSES[*THREADS]]. Raises ValueError."""
         name, _, address = text.partition("=")
-        port, _, processes = address.partition("*")
-        return cls(name, int(port), int(processes or 1))
+        port, processes, threads, *_ = [*address.split("*"), "", ""]
+        return cls(name, int(port), int(processes or 1), int(threads or 0))
 
 
 class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
@@ -46,7 +47,7 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     def __init__(self, app: Any, served: Served, threads: int) -> None:
         self._app = app
         self._served = served
-        self._threads = threads
+        self._threads = served.threads or threads
         super().__init__()
 
     def load_config(self) -> None:

@@ -1,6 +1,7 @@
 """Pub/Sub's push side, for one machine: `python -m local.servers.push CONFIG`.
 
-The emulator can push too, but ignores retry policies and dead-letter policies, and sends no delivery attempt.
+The emulator can push too, but ignores filters, retry policies and dead-letter policies, and sends no delivery
+attempt.
 So this process pulls the emulator's messages and pushes them to the functions as Pub/Sub does: an answer of
 2xx acknowledges, any other is retried after a delay that doubles. It also calls functions at intervals, as
 Cloud Scheduler does. Both can be paused (local/servers/push_control.py).
@@ -13,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,13 @@ class PushSubscription:
     ack_deadline_seconds: int
     minimum_backoff_seconds: float
     maximum_backoff_seconds: float
+    # Messages about other objects are acknowledged, and not pushed: the filter, which the emulator ignores.
+    object_prefixes: Sequence[str] = ()
+
+    def wants(self, attributes: Mapping[str, str]) -> bool:
+        """Return whether a message with these attributes is pushed."""
+        prefixes = tuple(self.object_prefixes)
+        return not prefixes or attributes.get("objectId", "").startswith(prefixes)
 
     def delay(self, attempt: int) -> float:
         """Return the delay after a failed attempt; the first is 1."""
@@ -114,7 +123,7 @@ class Pusher:
         try:
             message_id = received.message.message_id
             attempt = self._attempts[message_id] = self._attempts.get(message_id, 0) + 1
-            if self._push(received.message):
+            if not self._subscription.wants(received.message.attributes) or self._push(received.message):
                 self._client.acknowledge(subscription=self._path, ack_ids=[received.ack_id])
                 self._attempts.pop(message_id, None)
             else:

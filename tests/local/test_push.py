@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ class Pushing:
         self._directory = directory
         self._config = directory / "push.json"
         self._log = directory / "push.log"
+        self.prefixes: list[str] = []
         self.write(endpoint.url)
 
     def write(self, url: str, schedules: tuple[dict[str, Any], ...] = ()) -> None:
@@ -118,6 +120,7 @@ class Pushing:
             "ack_deadline_seconds": 60,
             "minimum_backoff_seconds": 0.4,
             "maximum_backoff_seconds": 600,
+            "object_prefixes": self.prefixes,
         }
         project = self._env["GOOGLE_CLOUD_PROJECT"]
         self._config.write_text(
@@ -135,8 +138,11 @@ class Pushing:
         """The log of the process."""
         return self._log.read_text()
 
-    def publish(self, *names: str, data: bytes = b"") -> None:
-        messages = [{"attributes": {"name": name}, "data": base64.b64encode(data).decode()} for name in names]
+    def publish(self, *names: str, data: bytes = b"", **attributes: str) -> None:
+        messages = [
+            {"attributes": {"name": name, **attributes}, "data": base64.b64encode(data).decode()}
+            for name in names
+        ]
         answer = requests.post(f"{self._base}/topics/{self.name}:publish", json={"messages": messages})
         answer.raise_for_status()
 
@@ -201,6 +207,20 @@ def test_many_are_at_work_at_once_and_one_that_fails_delays_no_other(pushing: Pu
     endpoint.wait(lambda: endpoint.at_work == 0)
     assert endpoint.most_at_work >= 16
     assert all(len(endpoint.of(f"message {number}")) == 1 for number in range(32))
+
+
+def test_a_message_about_an_object_that_the_filter_leaves_out_is_gone(pushing: Pushing) -> None:
+    pushing.prefixes = ["object/", "other/"]
+    pushing.write(pushing.endpoint.url)
+    pushing.start()
+
+    pushing.publish("left out", objectId="some object/1")
+    pushing.publish("nothing said")
+    for name in ("wanted", "wanted later"):
+        pushing.publish(name, objectId="object/1")
+        pushing.endpoint.wait(partial(pushing.endpoint.of, name))
+
+    assert len(pushing.endpoint.pushes) == 2
 
 
 def test_an_endpoint_that_is_not_there_is_tried_until_it_is(pushing: Pushing) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from shared.config import Settings
 from shared.identifiers import Kind
+from shared.kinds import KINDS
 from shared.messages import (
     BUNDLE_CHANGES,
     BUNDLE_EVENTS,
@@ -142,6 +143,16 @@ def test_the_subscriptions_are_those_of_the_local_stack(deployment: Deployment) 
                 "maximum_backoff": f"{wanted['maximum_backoff_seconds']}s",
             }
         ]
+
+
+def test_the_function_that_publishes_events_of_bundles_hears_of_no_file(deployment: Deployment) -> None:
+    deployed = deployment.by_key("google_pubsub_subscription.push")
+    filters = {name: row["filter"] for name, row in deployed.items() if row["filter"]}
+
+    assert filters == {"index": 'hasPrefix(attributes.objectId, "bundles/")'}
+    # Of what other objects say it makes no event.
+    published = {kind.kind for kind in KINDS.values() if kind.published}
+    assert ROWS["index"]["object_prefixes"] == [f"{kind}/" for kind in published]
 
 
 def test_pushes_carry_an_identity_that_the_function_admits(deployment: Deployment) -> None:
