@@ -6,7 +6,7 @@ its store has proved it. Every event may come twice, and several at once.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,9 @@ def replicate(
     source = dss.replicas.find(event.replica)
     if name is None or source is None or event.event_type != FINALIZED or event.bucket != source.bucket:
         return []
+    if (source.name, event.key) in dss.arriving:
+        # The event of a copy that another thread is making. If that is killed, its own event comes again.
+        return []
     kind = find_kind(name)
     done = []
     # What was removed for good meanwhile is not brought back.
@@ -76,7 +79,21 @@ def _bring(dss: Dss, kind: ObjectKind[Any], record: Any, source: Replica, destin
     """Make an object available at a destination; False if the copy workflow goes on from here."""
     if not kind.bring_content(dss, record, source, destination):
         return False
-    write_once(destination, kind.name_of(record).key, kind.document_to_copy(dss, record, source))
-    dss.faults.reach(kind.written)
-    kind.make_available(dss, record, destination.name)
+    key = kind.name_of(record).key
+    document = kind.document_to_copy(dss, record, source)
+    with _arriving(dss, destination, key):
+        write_once(destination, key, document)
+        dss.faults.reach(kind.written)
+        kind.make_available(dss, record, destination.name)
     return True
+
+
+@contextmanager
+def _arriving(dss: Dss, destination: Replica, key: str) -> Iterator[None]:
+    """Let other threads know, within the block, that an object arrives at a destination."""
+    arrival = (destination.name, key)
+    dss.arriving.add(arrival)
+    try:
+        yield
+    finally:
+        dss.arriving.discard(arrival)

@@ -6,16 +6,23 @@ from functools import cached_property
 from shared.access import BucketPolicy, Policy
 from shared.access.audit_log import AuditLog
 from shared.catalog import Catalog
+from shared.checksums import MIB
 from shared.clock import Clock
 from shared.config import Settings
 from shared.explore.base import CatalogueStore, NoCatalogues
 from shared.faults import FaultPoints
+from shared.memory_budget import MemoryBudget
 from shared.messages import Publisher
 from shared.replicas import Replicas
 from shared.search.base import IndexBackend
 from shared.switches import LiveSwitches
 from shared.tracing import Tracer
 from shared.workflows import Workflows
+
+# What one process holds of objects that it copies for events; terraform/functions.tf gives it twice that.
+COPY_MEMORY_BYTES = 512 * MIB
+# Seconds. Most copies take less, and Pub/Sub pushes less to a function that often answers 429.
+_COPY_PATIENCE = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +59,13 @@ class Dss:
     def bucket_policy(self) -> BucketPolicy:
         """Who may take sources from which buckets, and check out into which, by the settings."""
         return BucketPolicy.of(self.settings)
+
+    @cached_property
+    def arriving(self) -> set[tuple[str, str]]:
+        """The replicas and keys of objects that this process is replicating, from the write to the commit."""
+        return set()
+
+    @cached_property
+    def copy_memory(self) -> MemoryBudget:
+        """The memory for objects that events bring from one cloud to another."""
+        return MemoryBudget(COPY_MEMORY_BYTES, patience=_COPY_PATIENCE)

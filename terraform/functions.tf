@@ -7,15 +7,14 @@ locals {
   # could need more together: the defaults of max_instances stay within that (a test multiplies).
   # https://cloud.google.com/run/docs/configuring/max-instances-limits
   functions_of_all = {
-    # Two at once fit into 512 MiB, three do not: measured from GCS to S3, an instance takes 107 MiB idle, 245
-    # with one object of 64 MiB under way (one part, which S3 is handed whole), 389 with two, 521 with three.
-    # Larger objects go in parts of which four chunks of 8 MiB are in memory, and take less: 282 MiB for two.
+    # What its events hold of objects is bounded by COPY_MEMORY_BYTES (shared/system.py), 512 MiB, beside some 110 MiB idle: an
+    # event that finds no room is answered by 429. So small objects go side by side, and large ones a few at once.
     sync = {
       summary          = "Replicates what is new to every other replica."
       called_by        = "pubsub"
-      memory           = "512Mi"
+      memory           = "1Gi"
       timeout_seconds  = 540 # shared/replication.py ends after 480; Pub/Sub gives up after 600.
-      concurrency      = 2
+      concurrency      = 32
       max_instances    = var.sync_max_instances
       gcs              = { main = "roles/storage.objectUser" }
       s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = ["main/blobs"], checks_out = false }

@@ -320,7 +320,7 @@ variable "checkouts_at_once" {
 
 variable "sync_max_instances" {
   type        = number
-  description = "Instances at most of the function that replicates; each works on two objects at once."
+  description = "Instances at most of the function that replicates; each works on 32 objects at once, if they are small."
   default     = 20
 
   validation {

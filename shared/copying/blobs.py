@@ -9,30 +9,27 @@ import io
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
 from shared.checksums import MIB, Checksums, part_count
 from shared.clock import Deadline
 from shared.copying.plan import Part, all_parts
+from shared.copying.reading import CHUNK, reading, retried
 from shared.deadlines import deadline, inherited, limited
 from shared.errors import (
-    CopyTakesLonger,
     DssError,
     InvalidChecksum,
     ObjectExists,
     ObjectNotFound,
 )
 from shared.replicas import Replica
-from shared.retry import RetryPolicy
 from shared.stores.base import (
     CopiesParts,
     ObjectStore,
-    Reader,
     ReadsObjects,
     StoredObject,
     Upload,
@@ -41,16 +38,16 @@ from shared.stores.base import (
 
 _log = structlog.get_logger()
 
-# Parts that are streamed at once; each holds a chunk of 8 MiB on its way through.
+# Parts that are streamed at once.
 PARALLEL_PARTS = 4
+# Bytes in memory for each stream: a chunk that is sent, the next one, and what the clouds' libraries hold of
+# that twice for a moment.
+_STREAM_BYTES = 4 * CHUNK
 # Objects up to so many bytes are sent without asking whether the destination has them. Mostly it does not,
 # which saves two requests of three; if it does, so many bytes were sent in vain.
 _SMALL_BYTES = MIB
-_ATTEMPTS = 3
 # Seconds that it is worth to wait for the other cloud, which needs some tenths of one for a small object.
 _HAND_ON_SECONDS = 3.0
-
-Result = TypeVar("Result")
 
 
 def copy_inline(
@@ -91,10 +88,15 @@ def copy_inline(
     if holds(destination.store, destination.bucket, key, size=source.size, checksums=checksums):
         return
     if source_store is destination.store:
-        source_store.copy(source, destination.bucket, key, checksums=checksums, deadline=deadline)
+        source_store.copy(source, destination.bucket, key, checksums=checksums, deadline=deadline, fresh=True)
     else:
         _stream(source, source_store, destination, key, checksums, deadline)
     prove(destination.store, destination.bucket, key, size=source.size, checksums=checksums)
+
+
+def memory_of_copy(size: int) -> int:
+    """Return how many bytes of an object of `size` bytes are in memory at most while it is copied."""
+    return min(2 * size, part_count(size) * _STREAM_BYTES, PARALLEL_PARTS * _STREAM_BYTES)
 
 
 def holds(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Checksums) -> bool:
@@ -162,7 +164,7 @@ def create_whole(
     """
 
     def create() -> None:
-        with _reading(source_store, source, 0, source.size) as data:
+        with reading(source_store, source, 0, source.size, deadline) as data:
             store.create_from(
                 bucket,
                 key,
@@ -252,7 +254,7 @@ def put_parts(
         if source_store is store and isinstance(store, CopiesParts):
             store.copy_part(upload, part.number, source, part.first, part.size)
             return
-        with _reading(source_store, source, part.first, part.size) as data:
+        with reading(source_store, source, part.first, part.size, deadline) as data:
             store.put_part(upload, part.number, data, part.size)
 
     def put_unless_stopped(part: Part) -> None:
@@ -266,47 +268,3 @@ def put_parts(
 
     with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
         list(threads.map(inherited(put_unless_stopped), parts))
-
-
-@contextlib.contextmanager
-def _reading(store: ReadsObjects, source: StoredObject, first: int, size: int) -> Iterator[Reader]:
-    """Yield a reader; if reading fails, raise its error, not the one that the destination makes of it."""
-    reader = _Reading(store.read(source, first, size))
-    try:
-        yield reader
-    except Exception as error:
-        if reader.error and reader.error is not error:
-            raise reader.error from error
-        raise
-    finally:
-        reader.close()
-
-
-class _Reading:
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self.error: DssError | None = None
-
-    def read(self, size: int = -1, /) -> bytes:
-        try:
-            return self._reader.read(size)
-        except DssError as error:
-            self.error = error
-            raise
-
-    def close(self) -> None:
-        self._reader.close()
-
-
-def retried(work: Callable[[], Result], source: StoredObject, deadline: Deadline) -> Result:
-    """Return the result of work that may fail for a while, after a few attempts.
-
-    Raises CopyTakesLonger if the deadline passes before an attempt, and the error of the last attempt.
-    """
-
-    def attempt() -> Result:
-        if deadline.passed:
-            raise CopyTakesLonger(f"{source.key}: there is no time left to copy it within this call")
-        return work()
-
-    return RetryPolicy(clock=deadline.clock, attempts=_ATTEMPTS, deadline=deadline).run(attempt)

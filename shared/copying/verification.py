@@ -4,21 +4,17 @@ The bytes that are read here may go to other replicas at once (`shared.copying.r
 its cloud twice.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 
-from shared.checksums import MIB, Checksums, ResumableCalculator, checksums_of
+from shared.checksums import Checksums, ResumableCalculator, checksums_of
 from shared.clock import Deadline
-from shared.copying.blobs import retried
 from shared.copying.plan import Part
+from shared.copying.reading import chunks_of
 from shared.copying.relays import Relay
-from shared.errors import ObjectChanged
-from shared.parallel import map_in_threads
-from shared.stores.base import ObjectStore, ReadsObjects, StoredObject, read_range
+from shared.stores.base import ObjectStore, ReadsObjects, StoredObject
 
-# Bytes of one request, and requests at once. Twice as many chunks are in memory: 64 MiB.
-_CHUNK = 8 * MIB
-_READERS = 4
+# Chunks that are read at once. Twice as many are in memory: 64 MiB.
+READERS = 4
 
 
 def read_verified(
@@ -39,7 +35,7 @@ def read_whole(source: StoredObject, store: ReadsObjects, deadline: Deadline) ->
 
     Raises ObjectChanged, CopyTakesLonger and the errors of the store, as `read_verified`.
     """
-    return b"".join(chunks_of(source, store, 0, source.size, deadline))
+    return b"".join(chunks_of(source, store, 0, source.size, deadline, readers=READERS))
 
 
 def verify_part(
@@ -57,7 +53,7 @@ def verify_part(
     for relay in relays:
         relay.begin_part(part)
     try:
-        for chunk in chunks_of(source, store, part.first, part.size, deadline):
+        for chunk in chunks_of(source, store, part.first, part.size, deadline, readers=READERS):
             for relay in relays:
                 relay.send(chunk)
             calculator.update(chunk)
@@ -65,26 +61,3 @@ def verify_part(
         for relay in relays:
             relay.end_part()
     calculator.end_part()
-
-
-def chunks_of(
-    source: StoredObject, store: ReadsObjects, first: int, size: int, deadline: Deadline
-) -> Iterator[bytes]:
-    """Yield a range of an object in order; a few chunks are read ahead, side by side.
-
-    Raises ObjectChanged, CopyTakesLonger and the errors of the store, as `read_verified`.
-    """
-    end = first + size
-
-    def read(start: int) -> bytes:
-        work = partial(_read, source, store, start, min(_CHUNK, end - start))
-        return retried(work, source, deadline)
-
-    yield from map_in_threads(read, range(first, end, _CHUNK), threads=_READERS)
-
-
-def _read(source: StoredObject, store: ReadsObjects, first: int, size: int) -> bytes:
-    data = read_range(store, source, first, size)
-    if len(data) != size:
-        raise ObjectChanged(f"{source.key}: it ended after {first + len(data)} of {source.size} bytes")
-    return data

@@ -23,8 +23,9 @@ from shared.clock import Deadline
 from shared.copying.blobs import hand_on, put_parts
 from shared.copying.large import copy_order, request_copy
 from shared.copying.plan import all_parts
+from shared.copying.reading import chunks_of
 from shared.copying.relays import relaying
-from shared.copying.verification import chunks_of, read_whole, verify_part
+from shared.copying.verification import READERS, read_whole, verify_part
 from shared.errors import (
     AccessDenied,
     CopyTakesLonger,
@@ -146,7 +147,8 @@ class _Import:
         """Read an object of a single part, a few chunks in memory, and return its checksums."""
         patience = Deadline(self._dss.clock, _READ_SECONDS)
         whole = ChecksumCalculator(self._row.size)
-        for chunk in chunks_of(self._found, self._place.store, 0, self._row.size, patience):
+        store = self._place.store
+        for chunk in chunks_of(self._found, store, 0, self._row.size, patience, readers=READERS):
             whole.update(chunk)
         return self._checked(whole.result())
 

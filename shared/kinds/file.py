@@ -1,14 +1,20 @@
 """Files: a manifest for each version. A file rests on its blob, which is brought with it."""
 
-import contextlib
 import json
 from collections.abc import Iterator
 
 from shared.catalog import ContentRemoved, FileRecord
 from shared.clock import Deadline
-from shared.copying.blobs import check_proof, copy_inline
+from shared.copying.blobs import check_proof, copy_inline, memory_of_copy
 from shared.copying.large import copy_order, request_copy
-from shared.errors import CopyTakesLonger, NotProven, NotYetThere, ObjectNotFound
+from shared.errors import (
+    CopyTakesLonger,
+    InvalidChecksum,
+    NotProven,
+    NotYetThere,
+    ObjectNotFound,
+    StoreError,
+)
 from shared.identifiers import Kind, ObjectName
 from shared.kinds.base import ObjectKind, understood
 from shared.manifests import encode, file_manifest, file_of_manifest
@@ -29,8 +35,8 @@ class FileKind(ObjectKind[FileRecord]):
     written = "replication: file manifest written"
 
     def lookup(self, dss: Dss, name: ObjectName) -> FileRecord | None:
-        """Return what the catalog knows of a version, in one read."""
-        return dss.catalog.files.get(name.fqid)
+        """Return what the catalog knows of a version, in one read; many at once in one request."""
+        return dss.catalog.files.get_together(name.fqid)
 
     def scan(self, dss: Dss, since: str, until: str = "") -> Iterator[FileRecord]:
         """Yield all versions, in the order of their keys."""
@@ -64,18 +70,16 @@ class FileKind(ObjectKind[FileRecord]):
         Returns whether the blob is there. If not, the job of the workflow is in the catalog.
         """
         dss.faults.reach("replication: before a blob is copied")
-        blob = _blob(record, source)
-        if record.size > dss.settings.inline_copy_bytes or not _copied(
-            dss, record, blob, source, destination
-        ):
-            request_copy(dss, copy_order(blob, source, destination, record))
+        if record.size > dss.settings.inline_copy_bytes or not _copied(dss, record, source, destination):
+            # The copy takes many calls, and all have to see one revision.
+            request_copy(dss, copy_order(_blob(record, source), source, destination, record))
             return False
         dss.faults.reach("replication: blob copied")
         return True
 
     def make_available(self, dss: Dss, record: FileRecord, replica: str) -> None:
-        """Let reads on a replica see the version."""
-        dss.catalog.files.make_available(record.fqid, replica)
+        """Let reads on a replica see the version; many at once in one commit."""
+        dss.catalog.files.make_available_together(record, replica)
 
     def claim(self, dss: Dss, name: ObjectName, encoded: bytes) -> FileRecord:
         """Return the version that a manifest describes, known to the catalog."""
@@ -107,20 +111,34 @@ def _blob(record: FileRecord, source: Replica) -> StoredObject:
         raise NotYetThere(f"file {record.fqid}: replica {source.name} has lost its blob") from error
 
 
-def _copied(dss: Dss, record: FileRecord, blob: StoredObject, source: Replica, destination: Replica) -> bool:
-    """Copy a blob, and return True; False if the time of one event doesn't suffice."""
-    deadline = Deadline(dss.clock, _EVENT_SECONDS)
+def _copied(dss: Dss, record: FileRecord, source: Replica, destination: Replica) -> bool:
+    """Copy a blob, and return True; False if the time of one event doesn't suffice.
+
+    Raises NoRoom if other events hold the memory that it takes.
+    """
     sums = record.checksums
-    with contextlib.suppress(CopyTakesLonger):
-        copy_inline(
-            blob,
-            source.store,
-            destination,
-            sums.blob_key,
-            checksums=sums,
-            deadline=deadline,
-            # A PUT in another cloud has written it there, too.
-            expected=destination is dss.replicas.primary,
-        )
-        return True
-    return False
+    with dss.copy_memory.reserve(memory_of_copy(record.size)):
+        try:
+            copy_inline(
+                source.store.known_blob(
+                    source.bucket,
+                    sums.blob_key,
+                    size=record.size,
+                    content_type=record.content_type,
+                    checksums=sums,
+                ),
+                source.store,
+                destination,
+                sums.blob_key,
+                checksums=sums,
+                deadline=Deadline(dss.clock, _EVENT_SECONDS),
+                # A PUT in another cloud has written it there, too.
+                expected=destination is dss.replicas.primary,
+            )
+        except CopyTakesLonger:
+            return False
+        except (InvalidChecksum, StoreError):
+            # The source was not asked before: is it to blame?
+            check_proof(_blob(record, source), record.size, sums)
+            raise
+    return True

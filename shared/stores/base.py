@@ -19,7 +19,8 @@ class StoredObject:
     size: int
     content_type: str
     metadata: Mapping[str, str] = field(default_factory=dict)
-    # Pins this content in later calls: a generation on GCS, an ETag on S3.
+    # Pins this content in later calls: a generation on GCS, an ETag on S3. Empty on GCS if only the catalog
+    # has described it: then calls take what is there.
     revision: str
     # When this content was written, in UTC.
     written: datetime | None = None
@@ -127,6 +128,16 @@ class ObjectStore(Protocol):
         """Describe an object, in one request."""
         ...
 
+    def known_blob(
+        self, bucket: str, key: str, *, size: int, content_type: str, checksums: Checksums
+    ) -> StoredObject:
+        """Describe a blob by what the catalog knows of it, to read or copy it; without a request if it can.
+
+        Nothing is proved by that: if the object has other content, or is missing, reading or copying it
+        raises an error, or what becomes of it proves wrong.
+        """
+        ...
+
     def read_all(self, bucket: str, key: str) -> bytes:
         """Return the whole content of an object that fits into memory, a manifest, say, in one request.
 
@@ -187,13 +198,15 @@ class ObjectStore(Protocol):
         checksums: Checksums,
         deadline: Deadline,
         last_used: datetime | None = None,
+        fresh: bool = False,
     ) -> None:
         """Copy an object of this store, server side, so that `key` holds content with these checksums.
 
         `last_used` makes the copy temporary: the bucket's life cycle removes it. An object at `key` stays,
-        for its key names its content. Raises InvalidChecksum, and leaves nothing at `key`, if the cloud's
-        checksums contradict the claims; ObjectChanged if the source was replaced since it was described;
-        CopyTakesLonger if the deadline is too short.
+        for its key names its content; with `fresh` nobody looks for one, because there was none just now.
+        Raises InvalidChecksum, and leaves nothing at `key`, if the cloud's checksums contradict the claims;
+        ObjectChanged if the source was replaced since it was described; CopyTakesLonger if the deadline is
+        too short.
         """
         ...
 

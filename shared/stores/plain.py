@@ -7,6 +7,7 @@ four checksums on the way: content that proves wrong never gets its key.
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -129,6 +130,12 @@ class PlainStore(PartsAside):
             data.close()
         return found
 
+    def known_blob(
+        self, bucket: str, key: str, *, size: int, content_type: str, checksums: Checksums
+    ) -> StoredObject:
+        """Describe a blob as it is now: only the store knows its revision."""
+        return replace(self.stat(bucket, key), content_type=content_type)
+
     def read_all(self, bucket: str, key: str) -> bytes:
         """Return the whole content of an object."""
         with self.translated(bucket, key):
@@ -221,13 +228,15 @@ class PlainStore(PartsAside):
         checksums: Checksums,
         deadline: Deadline,
         last_used: datetime | None = None,
+        fresh: bool = False,
     ) -> None:
         """Copy an object, streamed, as `create_from` writes one."""
         source.check(checksums)
         with closing(self.read(source, 0, source.size)) as data, suppress(ObjectExists):
-            with suppress(ObjectNotFound):
-                self.stat(bucket, key)
-                return
+            if not fresh:
+                with suppress(ObjectNotFound):
+                    self.stat(bucket, key)
+                    return
             chunks = _chunks(data, source.size, deadline)
             self._write(bucket, key, chunks, source.size, source.content_type, checksums, last_used)
 

@@ -1,7 +1,9 @@
 """Readers as the file objects that the clouds' SDKs take."""
 
 import io
+from collections.abc import Iterator
 
+from shared.checksums import MIB
 from shared.errors import Unavailable
 from shared.stores.base import Reader
 
@@ -33,6 +35,11 @@ class Sequential(io.RawIOBase):
             # Raised here, it ends the request at once; the server would wait for the rest.
             raise Unavailable(f"the content ended after {self._position} of {self._size} bytes")
         return b"".join(chunks)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the bytes that were not read yet, a MiB at a time. Raises what `read` raises."""
+        while block := self.read(min(MIB, self._size - self._position)):
+            yield block
 
     def tell(self) -> int:
         """Return the number of bytes that were read."""

@@ -2,69 +2,23 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pytest
 
 from tests.support.api import Api, Version, put_bundle, put_file
 from tests.support.clouds import REPLICAS, Clouds
 from tests.support.dss import open_dss_for_threads
-from tests.support.firestore_proxy import FirestoreProxy
-from tests.support.function_process import FunctionProcess, function_process
-from tests.support.http_proxy import HttpProxy
+from tests.support.metered_function import Metered, metered
 from tests.support.replication import object_event_attributes, replicate_keys
 from tests.support.topic_listener import TopicListener
 
 JSON_FILES = 15
 
 
-@dataclass(frozen=True)
-class Metered:
-    """`index`, as a process, and proxies that count what it asks for."""
-
-    process: FunctionProcess
-    stores: dict[str, HttpProxy]
-    firestore: FirestoreProxy
-
-    def cost_of(self, attributes: dict[str, str]) -> dict[str, int]:
-        """Return how many requests each back end had for an object event."""
-        self.firestore.forget()
-        for proxy in self.stores.values():
-            proxy.forget()
-        answer = self.process.push(attributes)
-        assert answer.status_code == 204, answer.text
-        calls = list(self.firestore.calls)
-        assert all(call.ended.wait(timeout=10) for call in calls)
-        return {
-            **{name: len(proxy.exchanges) for name, proxy in self.stores.items()},
-            "firestore": len(calls),
-        }
-
-
-@contextmanager
-def metered(stack: dict[str, str]) -> Iterator[Metered]:
-    with (
-        HttpProxy(stack["STORAGE_EMULATOR_HOST"]) as gcs,
-        HttpProxy(stack["AWS_ENDPOINT_URL"]) as s3,
-        FirestoreProxy(stack["FIRESTORE_EMULATOR_HOST"]) as firestore,
-        function_process(
-            "index",
-            {
-                **stack,
-                "STORAGE_EMULATOR_HOST": gcs.url,
-                "AWS_ENDPOINT_URL": s3.url,
-                "FIRESTORE_EMULATOR_HOST": firestore.address,
-            },
-        ) as process,
-    ):
-        yield Metered(process, {"gcp": gcs, "aws": s3}, firestore)
-
-
 @pytest.fixture(scope="module")
 def index(stack: dict[str, str], listener: TopicListener) -> Iterator[Metered]:  # noqa: ARG001 # its topic
     """The function; the topic that it publishes to exists."""
-    with metered(stack) as running:
+    with metered("index", stack) as running:
         yield running
 
 

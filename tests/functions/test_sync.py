@@ -33,6 +33,7 @@ from tests.support.replication import (
     new_file,
     object_event_attributes,
     read_status,
+    remove_relayed,
 )
 from tests.support.topic_listener import TopicListener, listen_to
 from tests.support.waiting import deadline_after
@@ -193,6 +194,7 @@ def lost_blob(api: Api, clouds: Clouds, replica: str) -> Version:
     data = new_uuid().encode()
     file = new_file(api, clouds, replica, data)
     key = checksums_of(data).blob_key
+    remove_relayed(clouds, OTHER[replica], key)
     if replica == "gcp":
         clouds.gcs.bucket(clouds.main["gcp"]).blob(key).delete()
     else:
@@ -210,6 +212,7 @@ def test_what_cannot_be_done_ends_as_a_dead_letter(
         data = new_uuid().encode()
         file, reason = new_file(api, clouds, replica, data), "is claimed, the store says"
         key = checksums_of(data).blob_key
+        remove_relayed(clouds, OTHER[replica], key)
         clouds.stage(replica, data[::-1], bucket=clouds.main[replica], key=key, metadata={})
     message = object_event_attributes(clouds, replica, f"files/{file}")
 

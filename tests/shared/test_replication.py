@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import requests
@@ -10,16 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.api import api_process
+from shared.checksums import MIB
 from shared.errors import (
     BundleAlreadyExists,
     CollectionAlreadyExists,
     FileAlreadyExists,
     InvalidChecksum,
+    NoRoom,
     NotYetThere,
     StoreError,
     Unprocessable,
 )
+from shared.faults import FaultPoints
 from shared.manifests import encode
+from shared.memory_budget import MemoryBudget
 from shared.messages import FINALIZED, ObjectEvent
 from shared.replication import Replicated, replicate
 from shared.system import Dss
@@ -254,6 +259,7 @@ def test_a_writer_killed_before_the_last_step_is_healed_by_the_event(
 def test_a_blob_that_is_gone_is_waited_for(dss: Dss, api: Api, clouds: Clouds, here: str, there: str) -> None:
     data = new_uuid().encode()
     file = new_file(api, clouds, here, data)
+    remove_relayed(clouds, there, blob_key(data))
     delete_object(clouds, here, blob_key(data))
 
     with pytest.raises(NotYetThere, match="has lost its blob"):
@@ -350,3 +356,39 @@ def test_what_is_no_manifest_is_named(dss: Dss, clouds: Clouds, replica: str, co
         overwrite(clouds, replica, key, content)
         with pytest.raises(Unprocessable, match=key):
             replicate_keys(dss, replica, key)
+
+
+def test_the_event_of_a_copy_that_is_being_made_is_left_to_its_maker(
+    dss: Dss, api: Api, clouds: Clouds
+) -> None:
+    late = new_file(api, clouds, "gcp", new_uuid().encode())
+    seen: list[list[Replicated]] = []
+
+    class Watching(FaultPoints):
+        """Fault points that deliver the event of the copy while it is being made."""
+
+        def reach(self, point: str) -> None:
+            if point == "replication: file manifest written":
+                seen.append(replicate_keys(dss, "aws", f"files/{late}"))
+
+    watched = replace(dss, faults=Watching(""))
+    vars(watched)["arriving"] = dss.arriving
+
+    done = replicate_keys(watched, "gcp", f"files/{late}")
+
+    assert seen == [[]]
+    assert [(one.key, one.replica, one.bytes) for one in done] == [(f"files/{late}", "aws", 36)]
+    assert dss.arriving == set()
+
+
+def test_content_for_which_there_is_no_room_stays_where_it_is(dss: Dss, api: Api, clouds: Clouds) -> None:
+    crowded = replace(dss)
+    vars(crowded)["copy_memory"] = MemoryBudget(MIB, patience=0.01)
+    file = new_file(api, clouds, "gcp", new_uuid().encode())
+
+    with crowded.copy_memory.reserve(MIB), pytest.raises(NoRoom):
+        replicate_keys(crowded, "gcp", f"files/{file}")
+    assert read_status(api, "files", file, "aws") == 404
+
+    replicate_keys(crowded, "gcp", f"files/{file}")
+    assert read_status(api, "files", file, "aws") == 200

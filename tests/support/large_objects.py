@@ -13,9 +13,9 @@ from tests.support.clouds import SCHEMES, Clouds
 VERIFIES_INLINE = {"DSS_INLINE_VERIFY_BYTES": str(128 * MIB)}
 
 
-def write_numbered_blocks(path: Path, size: int) -> Checksums:
-    """Write a file of `size` bytes, each MiB different; return its checksums."""
-    noise = random.Random(size).randbytes(MIB)
+def write_numbered_blocks(path: Path, size: int, *, seed: str = "") -> Checksums:
+    """Write a file of `size` bytes, each MiB different, by the seed; return its checksums."""
+    noise = random.Random(f"{size} {seed}").randbytes(MIB)
     calculator = ChecksumCalculator(size)
     with path.open("wb") as file:
         for start in range(0, size, MIB):

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 import functions.main
-from shared.checksums import MIB, part_size
+from shared.checksums import MIB
+from shared.copying.blobs import memory_of_copy
+from shared.system import COPY_MEMORY_BYTES
 from tests.support.terraform_cli import ROOT, SUBSCRIPTIONS, Deployment, Service
 from tests.terraform.conftest import REQUIRED
 
 PUSHED = {row["function"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
 # Measured; docs/deploy.md says how.
 IDLE_MIB = 110
+BESIDE_MIB = 12
 # Cloud Run: CpuAllocPerProjectRegion and MemAllocPerProjectRegion of a project that has asked for no more.
 QUOTA_VCPU, QUOTA_MIB = 20, 40 * 1024
 
@@ -66,12 +69,15 @@ def test_a_function_serves_when_it_listens_and_an_apply_moves_no_request(deploym
 
 def test_what_is_replicated_at_once_fits_into_memory(deployment: Deployment) -> None:
     sync = service(deployment, "sync")
-    # S3 is handed a whole part, which is put together from chunks: twice its size, for a moment.
-    largest_event = 2 * part_size(1) // MIB + 16
-
-    assert sync.limits["memory"] == "512Mi"
-    assert IDLE_MIB + sync.concurrency * largest_event < 512
-    assert service(deployment, "copy").concurrency <= sync.concurrency
+    # Each event also has a stack, connections, and a manifest of the largest bundle at worst.
+    assert IDLE_MIB + COPY_MEMORY_BYTES // MIB + sync.concurrency * BESIDE_MIB <= mebibytes(
+        sync.limits["memory"]
+    )
+    # Several objects go side by side, of whatever size.
+    assert 3 * memory_of_copy(10**12) <= COPY_MEMORY_BYTES
+    # A step of `copy` copies as an event of `sync` does, without a budget.
+    copy = service(deployment, "copy")
+    assert IDLE_MIB + copy.concurrency * memory_of_copy(10**12) // MIB < mebibytes(copy.limits["memory"])
 
 
 def test_a_function_has_as_many_threads_as_requests(deployment: Deployment) -> None:

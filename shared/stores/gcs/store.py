@@ -77,6 +77,14 @@ class GoogleCloudStorage(PartsAside):
             crc32c=_hex(blob.crc32c),
         )
 
+    def known_blob(
+        self, bucket: str, key: str, *, size: int, content_type: str, checksums: Checksums
+    ) -> StoredObject:
+        """Describe a blob without a request, and without its generation."""
+        return StoredObject(
+            bucket=bucket, key=key, size=size, content_type=content_type, revision="", crc32c=checksums.crc32c
+        )
+
     def list(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
         """Yield the objects under a prefix, in order, a thousand a request."""
         # GCS's own bound is inclusive; no key lies between this one and `after`.
@@ -87,8 +95,11 @@ class GoogleCloudStorage(PartsAside):
 
     def read(self, source: StoredObject, first: int, size: int) -> Reader:
         """Return a reader of a range of the generation that `source` describes."""
-        blob = self._client.bucket(source.bucket).blob(source.key, generation=int(source.revision))
-        return _Range(blob, source, first, size)
+        return _Range(self._source(source), source, first, size)
+
+    def _source(self, source: StoredObject) -> Blob:
+        generation = int(source.revision) if source.revision else None
+        return self._client.bucket(source.bucket).blob(source.key, generation=generation)
 
     def read_all(self, bucket: str, key: str) -> bytes:
         """Return the whole content of an object, in one request; the library compares its CRC-32C."""
@@ -160,16 +171,24 @@ class GoogleCloudStorage(PartsAside):
         checksums: Checksums,
         deadline: Deadline,
         last_used: datetime | None = None,
+        fresh: bool = False,
     ) -> None:
         """Copy an object by one rewrite call, which is enough within a location and storage class.
 
-        Raises InvalidChecksum before anything is written, ObjectChanged, and CopyTakesLonger if GCS returns a
-        token to continue with.
+        Its precondition is that there is none: so `fresh` changes nothing. Raises InvalidChecksum before
+        anything is written, ObjectChanged, and CopyTakesLonger if GCS returns a token to continue with.
         """
         source.check(checksums)
         destination = self._blob(bucket, key, source.content_type, last_used)
         if self._rewrite(source, destination, timeout=max(1.0, deadline.remaining())):
             raise CopyTakesLonger(f"gs://{source.bucket}/{source.key}: GCS needs several calls to copy it")
+        # GCS has described the copy, unless there was one.
+        if destination.crc32c and (_size(destination), _hex(destination.crc32c)) != (
+            source.size,
+            checksums.crc32c,
+        ):
+            self.delete(bucket, key)
+            raise ObjectChanged(f"gs://{source.bucket}/{source.key}: its copy has other checksums")
 
     def copy_more(
         self,
@@ -226,7 +245,7 @@ class GoogleCloudStorage(PartsAside):
         try:
             with translated(source.bucket, source.key):
                 more, _, _ = destination.rewrite(
-                    self._client.bucket(source.bucket).blob(source.key, generation=int(source.revision)),
+                    self._source(source),
                     token=token or None,
                     if_generation_match=replaces,
                     timeout=timeout,
@@ -390,6 +409,8 @@ class _Range:
                     start=self._position, end=last, raw_download=True, checksum=None
                 )
         except ObjectNotFound as error:
+            if not self._source.revision:
+                raise
             raise ObjectChanged(f"{error.title}: it was replaced or deleted while it was read") from error
         self._chunk = memoryview(data)
         self._position += len(data)

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # A request begins no more parts than this (16 GiB of the smallest): at the 100 MB/s or so of a server-side
 # part copy it could not finish them.
 _MAX_INLINE_PARTS = 256
+# Objects up to so many bytes are in memory while they are written.
+_HELD_BYTES = 8 * MIB
 
 
 class S3:
@@ -61,6 +63,20 @@ class S3:
         with translated(bucket, key):
             head = self._client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
         return _described(bucket, key, head)
+
+    def known_blob(
+        self, bucket: str, key: str, *, size: int, content_type: str, checksums: Checksums
+    ) -> StoredObject:
+        """Describe a blob without a request: its ETag is its `s3_etag`."""
+        etag = checksums.s3_etag
+        return StoredObject(
+            bucket=bucket,
+            key=key,
+            size=size,
+            content_type=content_type,
+            revision=etag,
+            md5=None if "-" in etag else etag,
+        )
 
     def read_all(self, bucket: str, key: str) -> bytes:
         """Return the whole content of an object, in one request."""
@@ -115,16 +131,30 @@ class S3:
     def create_from(
         self, bucket: str, key: str, data: Reader, *, size: int, content_type: str, checksums: Checksums
     ) -> None:
-        """Write a new object of one part, held in memory; S3 compares it with its MD5, its `s3_etag`."""
+        """Write a new object of one part; S3 compares it with its MD5, its `s3_etag`.
+
+        It is sent as it is read if it is large, else held in memory: then a request that fails is repeated.
+        """
+        md5 = bytes.fromhex(checksums.s3_etag)
+        if size > _HELD_BYTES:
+            self._put(bucket, key, Sequential(data, size), content_type, md5)
+            return
         # Grown in place: chunks that are joined at the end would be in memory twice.
         content = bytearray()
         while len(content) <= size and (chunk := data.read(min(MIB, size + 1 - len(content)))):
             content += chunk
         if len(content) != size:
             raise InvalidChecksum(f"s3://{bucket}/{key}: {size} bytes were expected, {len(content)} came")
-        self._put(bucket, key, content, content_type, bytes.fromhex(checksums.s3_etag))
+        self._put(bucket, key, content, content_type, md5)
 
-    def _put(self, bucket: str, key: str, data: bytes | bytearray, content_type: str, md5: bytes) -> None:
+    def _put(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes | bytearray | Sequential,
+        content_type: str,
+        md5: bytes,
+    ) -> None:
         with translated(bucket, key):
             answer = self._client.put_object(
                 Bucket=bucket,
@@ -132,6 +162,7 @@ class S3:
                 Body=cast(bytes, data),
                 ContentType=content_type,
                 ContentMD5=base64.b64encode(md5).decode(),
+                ContentLength=len(data),
                 IfNoneMatch="*",
             )
         # S3 has compared the MD5; servers that only speak like S3 may not have.
@@ -162,6 +193,7 @@ class S3:
         checksums: Checksums,
         deadline: Deadline,
         last_used: datetime | None = None,
+        fresh: bool = False,
     ) -> None:
         """Copy an object so that its ETag at the destination is its `s3_etag`: in parts if that has parts.
 
@@ -169,7 +201,7 @@ class S3:
         too many parts for the deadline.
         """
         source.check(checksums)
-        if self._holds(bucket, key, source.size, checksums):
+        if not fresh and self._holds(bucket, key, source.size, checksums):
             return
         parts = part_count(source.size)
         if parts > _MAX_INLINE_PARTS:
@@ -220,9 +252,9 @@ class S3:
         deadline: Deadline,
         last_used: datetime | None,
     ) -> None:
-        with uploads.copied(self._client, source, bucket, key, last_used, deadline) as (upload, _):
+        with uploads.copied(self._client, source, bucket, key, last_used, deadline) as (upload, parts):
             try:
-                self.finish_upload(upload, checksums)
+                self._finish(upload, parts, checksums)
             except ObjectExists:
                 # Another process has copied the same content meanwhile.
                 self.abort_upload(upload)
@@ -275,7 +307,9 @@ class S3:
 
     def finish_upload(self, upload: Upload, checksums: Checksums) -> None:
         """Prove by the parts' MD5s what the ETag will be, and complete the upload only then."""
-        parts = uploads.parts_of(self._client, upload)
+        self._finish(upload, uploads.parts_of(self._client, upload), checksums)
+
+    def _finish(self, upload: Upload, parts: uploads.Parts, checksums: Checksums) -> None:
         if list(parts) != list(range(1, part_count(upload.size) + 1)):
             raise StoreError(f"s3://{upload.bucket}/{upload.key}: parts are missing")
         if sum(part.size for part in parts.values()) != upload.size:

@@ -91,18 +91,19 @@ def copied(
     """
     size = part_size(source.size)
 
-    def copy(number: int) -> None:
+    def copy(number: int) -> tuple[int, Part]:
         if deadline and deadline.passed:
             raise CopyTakesLonger(f"s3://{source.bucket}/{source.key}: copying its parts takes longer")
         first = (number - 1) * size
-        copy_part(client, upload, number, source, first, min(size, source.size - first))
+        count = min(size, source.size - first)
+        return number, Part(copy_part(client, upload, number, source, first, count), count)
 
     with begun(
         client, bucket, key, size=source.size, content_type=source.content_type, last_used=last_used
     ) as upload:
         with ThreadPoolExecutor(_PARALLEL_PARTS) as threads:
-            list(threads.map(inherited(copy), range(1, part_count(source.size) + 1)))
-        yield upload, parts_of(client, upload)
+            parts = dict(threads.map(inherited(copy), range(1, part_count(source.size) + 1)))
+        yield upload, parts
 
 
 def copy_part(
