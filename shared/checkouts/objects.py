@@ -243,20 +243,36 @@ def put_copy(dss: Dss, copy: CheckoutCopy, found: StoredObject | None) -> str | 
             pass
     elif found:
         _make_way(copy)
-    source = _source(copy)
     if inline:
-        deadline = Deadline(dss.clock, _FILE_SECONDS)
         with contextlib.suppress(CopyTakesLonger):
-            copy.store.copy(
-                source,
-                copy.bucket,
-                copy.key,
-                checksums=copy.checksums,
-                deadline=deadline,
-                last_used=last_used,
-            )
+            _copy(dss, copy, last_used)
             return None
-    return request_copy(dss, _order(source, copy, last_used)).id
+    return request_copy(dss, _order(_source(copy), copy, last_used)).id
+
+
+def _copy(dss: Dss, copy: CheckoutCopy, last_used: datetime | None) -> None:
+    """Make a copy where there is none: one request for a small object. Raises as `put_copy`."""
+    content = copy.store.known_blob(
+        copy.replica.bucket,
+        copy.checksums.blob_key,
+        size=copy.size,
+        content_type=copy.content_type,
+        checksums=copy.checksums,
+    )
+    try:
+        copy.store.copy(
+            content,
+            copy.bucket,
+            copy.key,
+            checksums=copy.checksums,
+            deadline=Deadline(dss.clock, _FILE_SECONDS),
+            last_used=last_used,
+            fresh=True,
+        )
+    except (ObjectChanged, ObjectNotFound):
+        # Is it the content?
+        _source(copy)
+        raise
 
 
 def _source(copy: CheckoutCopy) -> StoredObject:

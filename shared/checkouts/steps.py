@@ -31,7 +31,7 @@ from shared.system import Dss
 _STEP_SECONDS = 300
 # Seconds between two notes of the progress of a page.
 _NOTE_SECONDS = 5
-_THREADS = 16
+_THREADS = 32
 # The sweep resumes an abandoned copy of a large file after an hour; a checkout does not wait for it for ever.
 _COPY_ABANDONED_AFTER = timedelta(hours=3)
 
