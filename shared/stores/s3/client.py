@@ -1,10 +1,12 @@
 """The client of boto3 that talks to S3."""
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from boto3 import Session
 from botocore.config import Config
 
+from shared.checksums import MIB
 from shared.deadlines import limited
 from shared.stores.streams import Sequential
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 64
 _READ_SECONDS = 30
+# Bodies that are sent without asking first.
+_SMALL_BYTES = MIB
 
 
 def open_client(session: Session, *, region: str = "", endpoint_url: str = "") -> "S3Client":
@@ -25,8 +29,6 @@ def open_client(session: Session, *, region: str = "", endpoint_url: str = "") -
             signature_version="s3v4",
             # Botocore's own is put together anew for each request, of 25 parts.
             user_agent="dss",
-            # Types of arguments, which mypy has checked.
-            parameter_validation=False,
             max_pool_connections=_CONNECTIONS,
             connect_timeout=5,
             read_timeout=_READ_SECONDS,
@@ -44,9 +46,18 @@ def open_client(session: Session, *, region: str = "", endpoint_url: str = "") -
 
 
 def _send_in_blocks(request: Any, **_: object) -> None:
-    """Send a stream by the MiB; urllib3 would read and send 16 KiB at a time, for twice the CPU time."""
+    """Send a stream by the MiB, and what is in memory at once.
+
+    Urllib3 would read and send 16 KiB at a time, for twice the CPU time. Botocore would first ask whether S3
+    wants to have a body at all (Expect: 100-continue), and wait for its answer: of a small one that is longer
+    than to send it. The header is not signed.
+    """
     if isinstance(request.body, Sequential):
         request.body = request.body.blocks()
+    elif isinstance(request.body, io.BytesIO):
+        request.body = request.body.getvalue()
+        if len(request.body) <= _SMALL_BYTES:
+            request.headers.pop("Expect", None)
 
 
 def _limit(request: Any, **_: object) -> None:
