@@ -54,7 +54,9 @@ def topics(config: StackConfig, _: Exported) -> Component:
     )
 
 
-def functions_of(*names: str, processes: Mapping[str, int], threads: Mapping[str, int]) -> Builder:
+def functions_of(
+    *names: str, processes: Mapping[str, int], threads: Mapping[str, int] | None = None
+) -> Builder:
     """Return the builder of the component that serves functions, under functions-framework as in the cloud.
 
     `processes` is the number of processes of a function, if it is not one, and `threads` that of the threads
@@ -63,7 +65,7 @@ def functions_of(*names: str, processes: Mapping[str, int], threads: Mapping[str
 
     def functions(config: StackConfig, exported: Exported) -> Component:
         served = [
-            f"{name}={config.ports.of(name)}*{processes.get(name, 1)}*{threads.get(name, 0)}"
+            f"{name}={config.ports.of(name)}*{processes.get(name, 1)}*{(threads or {}).get(name, 0)}"
             for name in names
         ]
         return Component(
