@@ -80,7 +80,9 @@ class Endpoint:
     def of(self, name: str) -> list[tuple[float, dict[str, Any]]]:
         """Return the pushes of one message, and their times."""
         return [
-            push for push in self.pushes if push[1].get("message", {}).get("attributes") == {"name": name}
+            push
+            for push in self.pushes
+            if push[1].get("message", {}).get("attributes", {}).get("name") == name
         ]
 
     def wait(self, condition: Callable[[], object], seconds: float = 120) -> None:
