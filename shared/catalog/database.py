@@ -19,6 +19,7 @@ from google.cloud.firestore import FieldFilter
 from google.cloud.firestore_v1 import LastUpdateOption
 
 from shared.batching import Batcher
+from shared.catalog.reads import Reads
 from shared.clock import Clock
 from shared.deadlines import inherited
 from shared.errors import DssError, Unavailable
@@ -63,14 +64,17 @@ class NameTaken(DssError):
 class Database:
     """A Firestore database, and the replicas that each new head must reach."""
 
-    def __init__(self, client: firestore.Client, *, replicas: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self, client: firestore.Client, *, replicas: Sequence[str], clock: Clock, reads: Reads | None = None
+    ) -> None:
         self.client = client
         self.clock = clock
+        self._reads = reads or Reads(client)
         self._replicas = list(replicas)
         # Threads for batches, started at first use: a server may fork after this object was made.
         self._threads: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
-        self._reads: Batcher[Any, Any] = Batcher(self._read_together, most=_TOGETHER)
+        self._together: Batcher[Any, Any] = Batcher(self._read_together, most=_TOGETHER)
 
     @property
     def replicas(self) -> Sequence[str]:
@@ -109,21 +113,21 @@ class Database:
     def get(self, reference: Any) -> Any:
         """Return the snapshot of a document, whether it exists or not, in one read."""
         with translated():
-            snapshot = reference.get(timeout=_TIMEOUT_SECONDS)
+            snapshot = self._reads.get(reference, _TIMEOUT_SECONDS)
         if snapshot.exists:
             adopt_kept(snapshot.to_dict)
         return snapshot
 
     def get_together(self, reference: Any) -> Any:
         """Return what `get` returns, read in one request with what other threads ask for now."""
-        snapshot = self._reads(reference)
+        snapshot = self._together(reference)
         if snapshot.exists:
             adopt_kept(snapshot.to_dict)
         return snapshot
 
     def _read_together(self, references: Sequence[Any]) -> Sequence[Any]:
         with translated():
-            found = self.client.get_all(list(references), timeout=_TIMEOUT_SECONDS)
+            found = self._reads.get_many(references, None, _TIMEOUT_SECONDS)
             by_path = {snapshot.reference.path: snapshot for snapshot in found}
         return [by_path[reference.path] for reference in references]
 
@@ -136,7 +140,7 @@ class Database:
 
         def read(batch: Sequence[Any]) -> list[Any]:
             with translated():
-                found = self.client.get_all(list(batch), fields, timeout=_TIMEOUT_SECONDS)
+                found = self._reads.get_many(batch, fields, _TIMEOUT_SECONDS)
                 return [snapshot for snapshot in found if snapshot.exists]
 
         if len(batches) <= 1:
@@ -149,7 +153,7 @@ class Database:
     def query(self, query: Any) -> list[Any]:
         """Return the snapshots that a query finds."""
         with translated():
-            return list(query.stream(timeout=_TIMEOUT_SECONDS))
+            return self._reads.query(query, _TIMEOUT_SECONDS)
 
     def labelled(self, query: Any, labels: Collection[str], count: int, *, by: str) -> list[Any]:
         """Return the first `count` snapshots of an ordered query that have one of some labels.
@@ -259,7 +263,7 @@ class Database:
     def check(self) -> None:
         """Return if Firestore answers; raise Unavailable if not."""
         with translated():
-            self.client.collection("health").document("none").get(timeout=5, retry=None)
+            self._reads.get_many([self.client.collection("health").document("none")], None, 5)
 
     def _pool(self) -> ThreadPoolExecutor:
         with self._lock:

@@ -57,7 +57,7 @@ class Crowd:
     def _record(self, event: Event) -> None:
         begun, is_mortal = self.time.seconds, random.random() < self.kill
         store = Mortal(self.store) if is_mortal else self.store
-        catalog = EventCatalog(Database(store, replicas=("gcp",), clock=self.time))  # type: ignore[arg-type]
+        catalog = EventCatalog(Database(store, replicas=("gcp",), clock=self.time, reads=store))  # type: ignore[arg-type]
         try:
             self.recorded.append((catalog.record(event), self.time.seconds - begun))
         except Killed:
@@ -100,7 +100,7 @@ class Mortal:
         self._left = random.randrange(4)
 
     def __getattr__(self, name: str) -> object:
-        if name in ("batch", "get_all"):
+        if name in ("batch", "get_many"):
             self._left -= 1
             if self._left < 0:
                 raise Killed
@@ -173,7 +173,7 @@ def test_an_announcement_of_long_ago_is_appended_by_nobody() -> None:
 def test_who_cannot_append_for_long_says_so() -> None:
     time = Simulation()
     store = SimulatedFirestore(time, read_seconds=0.02, commit_seconds=0.05, locked_seconds=0.01)
-    catalog = EventCatalog(Database(store, replicas=("gcp",), clock=time))  # type: ignore[arg-type]
+    catalog = EventCatalog(Database(store, replicas=("gcp",), clock=time, reads=store))  # type: ignore[arg-type]
     event = event_of("gcp", Fqid(new_uuid(), version_of(time.now())), b"", dead=False)
     ended: list[float] = []
 

@@ -115,9 +115,15 @@ class _Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
         upstream = self._proxy.channel.unary_unary(details.method)
         return grpc.unary_unary_rpc_method_handler(self._single(upstream, method))
 
+    def _begin(self, method: str, request: bytes) -> tuple[FirestoreCall, CallFault | None]:
+        if _SWITCHES in request:
+            # Every two seconds, whatever is asked: no part of a request, nor of its price.
+            return FirestoreCall(method=method), None
+        return self._proxy.begin(method)
+
     def _single(self, upstream: Any, method: str) -> Callable[[bytes, Any], bytes]:
         def answer(request: bytes, context: Any) -> bytes:
-            call, harm = self._proxy.begin(method)
+            call, harm = self._begin(method, request)
             _read_request(call, request)
             _delay_or_refuse(harm, call, context)
             try:
@@ -132,11 +138,7 @@ class _Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _streaming(self, upstream: Any, method: str) -> Callable[[bytes, Any], Iterator[bytes]]:
         def answer(request: bytes, context: Any) -> Iterator[bytes]:
-            if _SWITCHES in request:
-                # Every two seconds, whatever is asked: no part of a request, nor of its price.
-                yield from upstream(request, **_passed_on(context))
-                return
-            call, harm = self._proxy.begin(method)
+            call, harm = self._begin(method, request)
             # A client that has all it needs may cancel before the end.
             context.add_callback(lambda: call.ended.is_set() or _end(call, grpc.StatusCode.CANCELLED))
             _read_request(call, request)
@@ -177,7 +179,9 @@ def _end(call: FirestoreCall, code: grpc.StatusCode) -> None:
 
 
 def _abort(call: FirestoreCall, context: Any, error: Any) -> None:
-    _end(call, error.code())
+    # That there is no such document is an answer as any other.
+    is_answer = call.method == "GetDocument" and error.code() is grpc.StatusCode.NOT_FOUND
+    _end(call, grpc.StatusCode.OK if is_answer else error.code())
     context.set_trailing_metadata(error.trailing_metadata() or ())
     context.abort(error.code(), error.details())
 
@@ -206,6 +210,8 @@ def _read_request(call: FirestoreCall, request: bytes) -> None:
                 call.checks += 1
             else:
                 call.writes += 1
+    elif call.method == "GetDocument":
+        call.reads += 1
     elif call.method == "RunQuery":
         call.queries.append(types.RunQueryRequest.deserialize(request).structured_query)
     elif call.method == "RunAggregationQuery":

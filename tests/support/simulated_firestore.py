@@ -81,7 +81,11 @@ class SimulatedFirestore:
         """Return a batch of writes."""
         return Batch(self)
 
-    def get_all(self, references: Sequence["Reference"], *_: object, **__: object) -> list["Snapshot"]:
+    def get(self, reference: "Reference", _: float) -> "Snapshot":
+        """Return the snapshot of a document."""
+        return self.get_many([reference])[0]
+
+    def get_many(self, references: Sequence["Reference"], *_: object) -> list["Snapshot"]:
         """Return the snapshots of documents at one moment."""
         self.time.sleep(self.read_seconds / 2)
         self.reads += len(references)
@@ -127,9 +131,6 @@ class Reference:
     @property
     def id(self) -> str:
         return self.path.partition("/")[2]
-
-    def get(self, **_: object) -> "Snapshot":
-        return self.store.get_all([self])[0]
 
 
 @dataclass(frozen=True)
