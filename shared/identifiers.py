@@ -15,7 +15,6 @@ from shared.errors import IllegalArguments, IllegalVersion
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}\.[0-9]{6}Z")
-_VERSION_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
 
 # GCS and S3: an object's name is at most 1,024 bytes; a checkout puts `bundles/{fqid}/` (73 bytes) in front.
 MAX_FILE_NAME_BYTES = 900
@@ -58,10 +57,19 @@ def check_version(text: str, name: str = "version") -> str:
     if not _VERSION.fullmatch(text):
         raise IllegalVersion(f"{name}: {text[:80]!r} does not have the form YYYY-MM-DDTHHMMSS.ffffffZ")
     try:
-        datetime.strptime(text, _VERSION_FORMAT)
+        _parsed(text)
     except ValueError as error:
         raise IllegalVersion(f"{name}: {text!r} is not a time of the calendar") from error
     return text
+
+
+def _parsed(version: str) -> datetime:
+    """Return the moment of a text of the form of a version. Raises ValueError if there is no such time."""
+    # Later releases of Python take 24:00 as the next day's midnight.
+    if version[11:13] == "24":
+        raise ValueError("hour must be in 0..23")
+    # In a tenth of the time that strptime takes.
+    return datetime.fromisoformat(version)
 
 
 def version_of(moment: datetime) -> str:
@@ -73,7 +81,7 @@ def version_of(moment: datetime) -> str:
 
 def moment_of(version: str) -> datetime:
     """Return the moment of a version, in UTC. Raises IllegalVersion if the text is not a version."""
-    return datetime.strptime(check_version(version), _VERSION_FORMAT).replace(tzinfo=UTC)
+    return _parsed(check_version(version))
 
 
 def version_after(version: str) -> str:
@@ -94,26 +102,41 @@ def check_file_name(name: str, parameter: str = "name") -> str:
     that are empty, absolute, leave their directory, hold a backslash or control characters, or are longer
     than MAX_FILE_NAME_BYTES in UTF-8, or have a step of more than MAX_STEP_BYTES.
     """
+    if not _is_usual(name) and (why := _fault_of(name)):
+        raise IllegalArguments(f"{parameter}: {name[:80]!r} {why}")
+    return name
 
-    def refuse(why: str) -> IllegalArguments:
-        return IllegalArguments(f"{parameter}: {name[:80]!r} {why}")
 
+def _fault_of(name: str) -> str:
+    """Return why a file must not have a name; empty if it may."""
     if not name:
-        raise refuse("is empty")
+        return "is empty"
     if len(name.encode("utf-8", "surrogatepass")) > MAX_FILE_NAME_BYTES:
-        raise refuse(f"is longer than {MAX_FILE_NAME_BYTES} bytes")
+        return f"is longer than {MAX_FILE_NAME_BYTES} bytes"
     if _NOT_IN_A_NAME.search(name):
-        raise refuse("holds a backslash or a control character")
+        return "holds a backslash or a control character"
     if SURROGATE.search(name):
-        raise refuse("is not valid Unicode")
+        return "is not valid Unicode"
     if name.startswith(("/", "~/")):
-        raise refuse("is not relative")
+        return "is not relative"
     for step in name.split("/"):
         if step in (".", ".."):
-            raise refuse("has a '.' or '..' step in its path")
+            return "has a '.' or '..' step in its path"
         if len(step.encode()) > MAX_STEP_BYTES:
-            raise refuse(f"has a step in its path that is longer than {MAX_STEP_BYTES} bytes: {step[:40]!r}…")
-    return name
+            return f"has a step in its path that is longer than {MAX_STEP_BYTES} bytes: {step[:40]!r}…"
+    return ""
+
+
+def _is_usual(name: str) -> bool:
+    """Return whether a name is one of those that can be told at once to be good: nearly all are."""
+    return (
+        len(name) <= MAX_STEP_BYTES
+        and name.isascii()
+        and name.isprintable()
+        and "\\" not in name
+        and name[:1] not in ("", "/", "~", ".")
+        and "/." not in name
+    )
 
 
 @dataclass(frozen=True, order=True)

@@ -1,6 +1,7 @@
 """Names are what they say, and come back from what was written."""
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
@@ -11,6 +12,7 @@ from shared.identifiers import (
     Fqid,
     Kind,
     ObjectName,
+    _is_usual,
     check_file_name,
     check_uuid,
     check_version,
@@ -137,6 +139,18 @@ def test_any_text_is_a_name_or_refused(text):
     assert not name.startswith("/")
     assert ".." not in name.split("/")
     assert len(name.encode()) <= 900
+
+
+@given(st.text(alphabet="a/.~\\\x1f\x7f é", max_size=8))
+@example("a" * 255 + "/b")
+def test_a_usual_name_is_one_that_all_rules_allow(name):
+    with patch("shared.identifiers._is_usual", return_value=False):
+        try:
+            allowed = check_file_name(name) == name
+        except IllegalArguments:
+            allowed = False
+
+    assert allowed or not _is_usual(name)
 
 
 object_names = st.one_of(
