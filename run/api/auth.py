@@ -8,6 +8,7 @@ import jwt
 
 from run.api.access_tokens import AccessTokens
 from run.api.issuers import Issuer, OpenIdProvider, ServiceAccounts
+from run.api.verified_tokens import Verified, VerifiedTokens
 from shared.access import Principal
 from shared.config import Settings
 from shared.errors import Forbidden, Unauthorized
@@ -26,6 +27,7 @@ class Authenticator:
         first, *others = settings.issuers
         providers = (OpenIdProvider(first, is_first=True), *map(OpenIdProvider, others))
         self._issuers: tuple[Issuer, ...] = (*providers, accounts)
+        self._verified = VerifiedTokens(leeway=LEEWAY_SECONDS)
         self._access_tokens = (
             AccessTokens(settings.token_info_url, clients=settings.token_info_clients, trusts=accounts.trusts)
             if settings.token_info_url
@@ -46,6 +48,8 @@ class Authenticator:
 
     def _identity(self, token: str, client: str) -> Principal:
         try:
+            if known := self._verified.find(token, client):
+                return known
             header = _header(token)
             if header is None and self._access_tokens:
                 return self._access_tokens.identity(token, client)
@@ -53,10 +57,11 @@ class Authenticator:
             claimed = jwt.decode(
                 token, leeway=LEEWAY_SECONDS, options={"verify_signature": False, "verify_exp": True}
             )
-            issuer = self._issuer(claimed)
+            issuer, key_id = self._issuer(claimed), str((header or {}).get("kid", ""))
+            key = issuer.key(claimed, key_id, client)
             claims: Mapping[str, Any] = jwt.decode(
                 token,
-                key=issuer.key(claimed, str((header or {}).get("kid", "")), client),
+                key=key,
                 algorithms=[ALGORITHM],
                 audience=issuer.audiences,
                 leeway=LEEWAY_SECONDS,
@@ -64,7 +69,10 @@ class Authenticator:
             )
         except jwt.PyJWTError as error:
             raise Unauthorized(f"the token is not valid: {error}") from error
-        return issuer.identity(claims)
+        who = issuer.identity(claims)
+        verified = Verified(who=who, issuer=issuer, claims=claims, key_id=key_id, key=key)
+        self._verified.remember(token, verified)
+        return who
 
     def _issuer(self, claims: Mapping[str, Any]) -> Issuer:
         """Return the issuer that a token claims; its claims are not verified yet."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from unittest import mock
 
 import jwt
 import pytest
@@ -140,3 +141,13 @@ def test_a_good_key_is_not_waited_for_while_that_of_a_forged_token_is_looked_for
     keys.key("1")
     with ThreadPoolExecutor(1) as threads, keys._lock:
         assert threads.submit(keys.key, "1").result(timeout=10).key_id == "1"
+
+
+def test_a_token_is_verified_once(sign_in: Callable[..., str], server: KeyServer) -> None:
+    claims = {"iss": server.url, "email": "a@example.org"}
+    with mock.patch("run.api.auth.jwt.decode", wraps=jwt.decode) as decode:
+        assert {sign_in(**claims) for _ in range(3)} == {"a@example.org"}
+        # Its claims are read to find the issuer, and again when the signature is checked.
+        assert decode.call_count == 2
+        with pytest.raises(Unauthorized):
+            sign_in(**claims, exp=1)
