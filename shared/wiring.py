@@ -1,10 +1,11 @@
 """Make the real dependencies from settings; no other module opens clients of clouds."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import google.auth
@@ -33,6 +34,10 @@ from shared.stores.posix import PosixDirectory
 from shared.stores.signed_urls import SignedUrls
 from shared.system import Dss
 from shared.tracing import Tracer
+
+if TYPE_CHECKING:
+    # Each store is imported when it is opened.
+    from shared.stores.gcs.signing import UrlSigner
 
 # Beyond as many connections, URLs that IAM signs are signed by connections of one use.
 _SIGNING_CONNECTIONS = 64
@@ -137,7 +142,7 @@ def open_subscription(settings: Settings, name: str) -> PullSubscription:
 def _google(settings: Settings) -> ObjectStore:
     from shared.stores import gcs
 
-    return gcs.GoogleCloudStorage(gcs.open_client(settings.project), signing_credentials(settings))
+    return gcs.GoogleCloudStorage(gcs.open_client(settings.project), gcs_signer(settings))
 
 
 def _amazon(
@@ -234,13 +239,15 @@ def _opener(settings: Settings, replica: ReplicaSetting) -> Callable[[], ObjectS
     return partial(opener, settings, **replica.options)
 
 
-def signing_credentials(settings: Settings) -> google.auth.credentials.Signing:
-    """Return the credentials that sign URLs of GCS: the configured key, or this service account by IAM."""
+def gcs_signer(settings: Settings) -> "UrlSigner":
+    """Return what signs URLs of GCS: the configured key, of either kind, or this service account by IAM."""
+    from shared.stores.gcs.signing import AccountSigner, HmacSigner
+
     if settings.gs_signing_key_file:
-        key: google.auth.credentials.Signing = service_account.Credentials.from_service_account_file(
-            settings.gs_signing_key_file
-        )
-        return key
+        key = json.loads(Path(settings.gs_signing_key_file).read_bytes())
+        if "private_key" not in key:
+            return HmacSigner.parse(key)
+        return AccountSigner(service_account.Credentials.from_service_account_info(key))
     own, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
     # As many connections as URLs are signed at once (run/api/urls.py), of some requests.
     session = requests.Session()
@@ -249,7 +256,7 @@ def signing_credentials(settings: Settings) -> google.auth.credentials.Signing:
     # On Cloud Run the e-mail is known after a request to the metadata server.
     own.refresh(request)
     email = str(getattr(own, "service_account_email", ""))
-    return IamSigningCredentials(iam.Signer(request, own, email), email)
+    return AccountSigner(IamSigningCredentials(iam.Signer(request, own, email), email), asks=True)
 
 
 class IamSigningCredentials(google.auth.credentials.Signing):

@@ -87,21 +87,21 @@ def get(
 def _signed_urls(call: Call, replica: str, head: BundleHead, files: Sequence[PagedFile]) -> list[str | None]:
     """Return a signed URL for each file; None for those that were removed for good."""
     purged = purged_of(call.dss, files) if head.lacks_files else frozenset()
-    return sign_all(
-        [
-            None
-            if Fqid(file.uuid, file.version) in purged
-            else url_to_sign(
-                call,
-                replica,
-                file.uuid,
-                file.checksums,
-                content_type=file.content_type,
-                disposition=attachment(file.name),
-            )
-            for file in files
-        ]
-    )
+    target = call.dss.replicas.named(replica)
+    urls = [
+        None
+        if Fqid(file.uuid, file.version) in purged
+        else url_to_sign(
+            call,
+            replica,
+            file.uuid,
+            file.checksums,
+            content_type=file.content_type,
+            disposition=attachment(file.name),
+        )
+        for file in files
+    ]
+    return sign_all(urls, by_requests=target.store.signs_by_requests)
 
 
 def put(

@@ -72,11 +72,14 @@ def url_to_sign(
     )
 
 
-def sign_all(urls: Iterable[UrlToSign | None]) -> list[str | None]:
+def sign_all(urls: Iterable[UrlToSign | None], *, by_requests: bool) -> list[str | None]:
     """Return the signed URLs, in order, and None for None.
 
-    Without a signing key each is a call to IAM of some 60 ms, so they are signed at once.
+    Without a signing key they are signed `by_requests` to IAM, of some 60 ms each, so many are at once. With
+    one, threads would take longer than the signatures.
     """
+    if not by_requests:
+        return [sign and sign() for sign in urls]
     return list(map_in_threads(lambda sign: sign and sign(), urls, threads=SIGNED_AT_ONCE))
 
 

@@ -123,6 +123,8 @@ class ObjectStore(Protocol):
     scheme: str
     # The prefix of the keys of parts, if parts are objects; else empty.
     parts_prefix: str
+    # Whether each signed URL takes a request.
+    signs_by_requests: bool
 
     def stat(self, bucket: str, key: str) -> StoredObject:
         """Describe an object, in one request."""

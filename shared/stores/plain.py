@@ -86,6 +86,7 @@ class PlainStore(PartsAside):
     """
 
     scheme: str
+    signs_by_requests = False
 
     def __init__(self, urls: SignedUrls) -> None:
         self.urls = urls

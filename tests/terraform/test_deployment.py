@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 
 from local.probes import GCS_CORS, S3_CORS
@@ -13,6 +12,7 @@ from shared.config import Settings
 from shared.identifiers import CATALOGUE_MANIFESTS
 from shared.issuer_settings import IssuerSetting
 from shared.stores.gcs import GoogleCloudStorage
+from shared.stores.gcs.signing import HmacSigner
 from shared.stores.s3.temporary import TAG
 from tests.support.terraform_cli import Deployment, Workspace
 
@@ -240,7 +240,7 @@ def _s3_expiry(lifecycle: Mapping[str, Any]) -> list[int]:
 
 
 def test_parts_of_uploads_and_manifests_are_cleared_from_gcs_after_a_week(deployment: Deployment) -> None:
-    store = GoogleCloudStorage(Client.create_anonymous_client(), AnonymousCredentials())
+    store = GoogleCloudStorage(Client.create_anonymous_client(), HmacSigner("nobody", "nothing"))
     upload = store.begin_upload("bucket", "key", size=1, content_type="text/plain")
 
     rules = deployment.one('google_storage_bucket.dss["main"]')["lifecycle_rule"]

@@ -44,8 +44,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         default=[],
-        metavar="PEM_FILE",
-        help="certificate or public key of a signer of URLs; can be given several times",
+        metavar="FILE",
+        help="certificate, public key or HMAC key of a signer of URLs; can be given several times",
     )
     parser.add_argument("--pubsub-emulator", metavar="HOST:PORT", help="where to publish notifications")
     parser.add_argument("--project", default="dss-local", help="project of buckets created without one")

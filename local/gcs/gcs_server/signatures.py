@@ -3,7 +3,10 @@
 https://cloud.google.com/storage/docs/authentication/canonical-requests
 """
 
+import contextlib
 import hashlib
+import hmac
+import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -23,21 +26,31 @@ from gcs_server.wire import Request
 PARAMETERS = frozenset(
     f"X-Goog-{name}" for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
 )
-_ALGORITHM = "GOOG4-RSA-SHA256"
+_RSA, _HMAC = "GOOG4-RSA-SHA256", "GOOG4-HMAC-SHA256"
 # https://cloud.google.com/storage/docs/access-control/signed-urls: seconds
 _LONGEST = 7 * 24 * 60 * 60
 _CLOCK_SKEW = timedelta(minutes=15)
-_CREDENTIAL = re.compile(r"[^/]+/(\d{8}/[^/]+/storage/goog4_request)")
+_CREDENTIAL = re.compile(r"([^/]+)/(\d{8}/[^/]+/storage/goog4_request)")
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 _DATE = "%Y%m%dT%H%M%SZ"
 
 
 class Signatures:
-    """Checks signed URLs against public keys; a signature by any of them is good."""
+    """Checks signed URLs against keys; a signature by any public key is good."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
-        """Take PEM certificates or public keys. Raises ValueError for anything else than RSA."""
-        self._keys = [_public_key(pem) for pem in keys]
+        """Take PEM certificates or public keys, and HMAC keys as GCS describes them in JSON.
+
+        Raises ValueError for anything else.
+        """
+        self._keys: list[RSAPublicKey] = []
+        # By access id.
+        self._secrets: dict[str, str] = {}
+        for key in keys:
+            if key.lstrip().startswith(b"{"):
+                self._secrets.update([_hmac_key(key)])
+            else:
+                self._keys.append(_public_key(key))
 
     def verify(self, request: Request) -> None:
         """Return if a known key signed this request, and the signature is valid now.
@@ -52,26 +65,47 @@ class Signatures:
         missing = PARAMETERS - set(parameters)
         if missing:
             raise BadSignedUrl("A query parameter is missing.", ", ".join(sorted(missing)))
-        scope = _scope(parameters)
+        name, scope = _credential(parameters)
         signed_at = _signed_at(parameters, scope)
         _check_time(signed_at, whole_number("X-Goog-Expires", parameters["X-Goog-Expires"]))
         canonical = canonical_request(request, query, parameters["X-Goog-SignedHeaders"])
         digest = hashlib.sha256(canonical).hexdigest()
-        signed = "\n".join((_ALGORITHM, parameters["X-Goog-Date"], scope, digest))
-        self._check_signature(parameters["X-Goog-Signature"], signed.encode(), canonical)
-
-    def _check_signature(self, signature: str, signed: bytes, canonical: bytes) -> None:
-        for key in self._keys:
-            try:
-                key.verify(bytes.fromhex(signature), signed, PKCS1v15(), SHA256())
-            except (InvalidSignature, ValueError):
-                continue
+        algorithm = parameters["X-Goog-Algorithm"]
+        signed = "\n".join((algorithm, parameters["X-Goog-Date"], scope, digest)).encode()
+        signature = parameters["X-Goog-Signature"]
+        if algorithm == _RSA and self._is_by_a_public_key(signature, signed):
+            return
+        secret = self._secrets.get(name, "")
+        if algorithm == _HMAC and secret and signature == _hmac_signature(secret, scope, signed):
             return
         raise BadSignature(
             "Access denied.",
             "The request signature we calculated does not match the signature you provided. Check your "
             f"Google secret key and signing method. Canonical request: {canonical.decode('latin-1')}",
         )
+
+    def _is_by_a_public_key(self, signature: str, signed: bytes) -> bool:
+        for key in self._keys:
+            with contextlib.suppress(InvalidSignature, ValueError):
+                key.verify(bytes.fromhex(signature), signed, PKCS1v15(), SHA256())
+                return True
+        return False
+
+
+def _hmac_signature(secret: str, scope: str, signed: bytes) -> str:
+    """Return the signature by a key that is derived from a secret, step by step of the scope."""
+    key = b"GOOG4" + secret.encode()
+    for step in scope.split("/"):
+        key = hmac.digest(key, step.encode(), "sha256")
+    return hmac.digest(key, signed, "sha256").hex()
+
+
+def _hmac_key(text: bytes) -> tuple[str, str]:
+    try:
+        key = json.loads(text)
+        return str(key["metadata"]["accessId"]), str(key["secret"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("an HMAC key has `metadata.accessId` and `secret`") from error
 
 
 def canonical_request(request: Request, query: list[tuple[str, str]], signed_headers: str) -> bytes:
@@ -118,13 +152,14 @@ def _public_key(pem: bytes) -> RSAPublicKey:
     return key
 
 
-def _scope(parameters: dict[str, str]) -> str:
-    if parameters["X-Goog-Algorithm"] != _ALGORITHM:
+def _credential(parameters: dict[str, str]) -> tuple[str, str]:
+    """Return who signs, and the scope."""
+    if parameters["X-Goog-Algorithm"] not in (_RSA, _HMAC):
         raise BadSignedUrl("The algorithm is not served.", parameters["X-Goog-Algorithm"])
     credential = _CREDENTIAL.fullmatch(parameters["X-Goog-Credential"])
     if not credential:
         raise BadSignedUrl("The credential is malformed.", parameters["X-Goog-Credential"])
-    return credential[1]
+    return credential[1], credential[2]
 
 
 def _signed_at(parameters: dict[str, str], scope: str) -> datetime:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-import google.auth.credentials
 import requests
 from google.api_core.exceptions import NotFound
 from google.auth.transport.requests import AuthorizedSession
@@ -28,6 +27,7 @@ from shared.errors import (
 from shared.stores.base import Piece, Reader, StoredObject, Upload
 from shared.stores.gcs.compose import compose
 from shared.stores.gcs.errors import translated
+from shared.stores.gcs.signing import UrlSigner, signed_url
 from shared.stores.parts_aside import PartsAside, part_key
 from shared.stores.streams import Sequential
 
@@ -51,10 +51,11 @@ class GoogleCloudStorage(PartsAside):
     def __init__(
         self,
         client: Client,
-        signing_credentials: google.auth.credentials.Signing,
+        signer: UrlSigner,
     ) -> None:
         self._client = client
-        self._signing_credentials = signing_credentials
+        self._signer = signer
+        self.signs_by_requests = signer.asks
 
     def stat(self, bucket: str, key: str) -> StoredObject:
         """Describe an object, in one request."""
@@ -317,22 +318,19 @@ class GoogleCloudStorage(PartsAside):
         user_project: str = "",
     ) -> str:
         """Return a V4 signed URL."""
-        with translated(bucket, key):
-            url: str = (
-                self._client.bucket(bucket)
-                .blob(key)
-                .generate_signed_url(
-                    version="v4",
-                    method="GET",
-                    expiration=lifetime,
-                    response_disposition=disposition,
-                    response_type=content_type,
-                    query_parameters={"userProject": user_project} if user_project else None,
-                    credentials=self._signing_credentials,
-                    api_access_endpoint=self._client.api_endpoint,
-                )
-            )
-        return url
+        parameters = {
+            "response-content-disposition": disposition,
+            "response-content-type": content_type,
+            "userProject": user_project or None,
+        }
+        return signed_url(
+            self._signer,
+            self._client.api_endpoint,
+            bucket,
+            key,
+            lifetime=lifetime,
+            parameters={name: value for name, value in parameters.items() if value is not None},
+        )
 
     def check_bucket(self, bucket: str) -> None:
         """Return if the bucket can be listed; else raise the error."""

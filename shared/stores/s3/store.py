@@ -53,6 +53,7 @@ class S3:
     """
 
     scheme = "s3"
+    signs_by_requests = False
     parts_prefix = ""
 
     def __init__(self, client: "S3Client") -> None:

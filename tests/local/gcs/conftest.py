@@ -1,5 +1,6 @@
 """Servers as processes, real clients, and what tests wait with."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -96,12 +97,21 @@ def second_signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 
 @pytest.fixture(scope="session")
+def hmac_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with an HMAC key, as GCS describes a new one."""
+    file = tmp_path_factory.mktemp("hmac") / "key.json"
+    file.write_text(json.dumps({"metadata": {"accessId": "GOOG1EXAMPLE"}, "secret": str(uuid.uuid4())}))
+    return file
+
+
+@pytest.fixture(scope="session")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, signer: Signer, second_signer: Signer
+    tmp_path_factory: pytest.TempPathFactory, signer: Signer, second_signer: Signer, hmac_key: Path
 ) -> Iterator[RunningServer]:
     running = RunningServer(
         tmp_path_factory.mktemp("gcs"),
         *("--signing-cert", str(signer.certificate), "--signing-cert", str(second_signer.public_key)),
+        *("--signing-cert", str(hmac_key)),
         *("--rewrite-bytes-per-call", str(1024 * 1024)),
     )
     yield running

@@ -1,4 +1,6 @@
 import http.client
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 from urllib.parse import urlsplit
@@ -6,6 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from google.cloud.storage import _signing
+
+from shared.stores.gcs.signing import HmacSigner, signed_url
 
 CONTENT = b"content of the object"
 NAME = "a folder/file é+&.txt"
@@ -183,3 +187,34 @@ def test_a_bucket_that_denies_reads_denies_them_to_signed_urls(server, signer, c
     closed.blob("x").upload_from_string(b"x")
     answer = requests.get(signed(server, signer, closed.blob("x")), timeout=60)
     assert error_code(answer) == (403, "AccessDenied")
+
+
+def test_a_url_signed_by_an_hmac_key_gives_the_object(server, hmac_key, blob):
+    answer = requests.get(
+        signed_by_hmac(server, HmacSigner.parse(json.loads(hmac_key.read_text())), blob), timeout=60
+    )
+
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''%C3%A9"
+
+
+@pytest.mark.parametrize("fault", ["secret", "key", "parameter", "algorithm"])
+def test_a_url_that_no_hmac_key_signed_is_refused(server, hmac_key, blob, fault):
+    key = HmacSigner.parse(json.loads(hmac_key.read_text()))
+    if fault == "secret":
+        key = replace(key, secret=key.secret[::-1])
+    if fault == "key":
+        key = replace(key, name="GOOG1OTHER")
+    url = signed_by_hmac(server, key, blob)
+    if fault == "parameter":
+        url = url.replace("attachment", "inline")
+    if fault == "algorithm":
+        url = url.replace("HMAC", "RSA")
+
+    assert error_code(requests.get(url, timeout=60)) == (403, "SignatureDoesNotMatch")
+
+
+def signed_by_hmac(server, key, blob):
+    disposition = {"response-content-disposition": "attachment; filename*=UTF-8''%C3%A9"}
+    hour = timedelta(hours=1)
+    return signed_url(key, server.address, blob.bucket.name, blob.name, lifetime=hour, parameters=disposition)

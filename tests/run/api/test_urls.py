@@ -16,7 +16,7 @@ def test_urls_are_signed_at_once_and_stay_in_order() -> None:
     urls: list[UrlToSign | None] = [partial(sign, number) for number in range(SIGNED_AT_ONCE)]
     urls.insert(3, None)
 
-    signed = sign_all(urls)
+    signed = sign_all(urls, by_requests=True)
 
     assert signed.pop(3) is None
     assert signed == [f"https://store.example/{number}" for number in range(SIGNED_AT_ONCE)]

@@ -23,16 +23,14 @@ from shared.replicas import Replica, Replicas
 from shared.stores import gcs, s3
 from shared.stores.base import ObjectStore, StoredObject
 from shared.stores.signed_urls import SignedUrls
-from shared.wiring import open_replicas, open_system, signing_credentials
+from shared.wiring import gcs_signer, open_replicas, open_system
 from tests.support.directory_replica import directory_replica, served_objects
 from tests.support.memory_store import MemoryStore
 
 LIVE = os.environ.get("DSS_TEST_LIVE_BUCKETS", "").split()
 
 OPENERS: dict[str, Callable[[Settings], ObjectStore]] = {
-    "gs": lambda settings: gcs.GoogleCloudStorage(
-        gcs.open_client(settings.project), signing_credentials(settings)
-    ),
+    "gs": lambda settings: gcs.GoogleCloudStorage(gcs.open_client(settings.project), gcs_signer(settings)),
     "s3": lambda _: s3.S3(s3.open_client(boto3.Session())),
     "file": lambda settings: open_replicas(settings).of_scheme("file").store,
 }

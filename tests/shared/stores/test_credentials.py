@@ -23,6 +23,7 @@ from google.auth import iam
 from google.oauth2 import service_account
 
 from shared.stores import gcs
+from shared.stores.gcs.signing import AccountSigner
 from shared.stores.s3.session import open_session
 from shared.wiring import IamSigningCredentials
 from tests.support.server_threads import in_thread
@@ -164,7 +165,8 @@ def test_a_url_that_iam_signed_is_served(stack, monkeypatch):
         return SimpleNamespace(status=200, data=json.dumps(answer).encode(), headers={})
 
     own = google.auth.credentials.AnonymousCredentials()
-    signer = IamSigningCredentials(iam.Signer(iam_endpoint, own, key.signer_email), key.signer_email)
+    held_by_iam = iam.Signer(iam_endpoint, own, key.signer_email)
+    signer = AccountSigner(IamSigningCredentials(held_by_iam, key.signer_email))
     store = gcs.GoogleCloudStorage(gcs.open_client("dss-local"), signer)
     name = f"by-iam/{time.time_ns()}"
     store.create(stack["DSS_GS_CHECKOUT_BUCKET"], name, b"content", "text/plain")

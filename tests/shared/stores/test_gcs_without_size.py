@@ -9,6 +9,7 @@ from google.cloud.storage import Client
 
 from shared.checksums import Checksums
 from shared.stores.gcs import GoogleCloudStorage
+from shared.stores.gcs.signing import HmacSigner
 from tests.support.server_threads import in_thread
 
 OBJECT = {
@@ -58,7 +59,7 @@ def store():
         client_options={"api_endpoint": f"http://127.0.0.1:{server.server_port}"},
     )
     with in_thread(server):
-        yield GoogleCloudStorage(client, signing_credentials=None)
+        yield GoogleCloudStorage(client, HmacSigner("nobody", "nothing"))
 
 
 def test_an_object_without_a_size_is_empty(store):
