@@ -14,6 +14,7 @@ from google.api_core import exceptions, retry
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_collection import BaseCollectionReference
+from google.cloud.firestore_v1.base_document import DocumentSnapshot
 from google.cloud.firestore_v1.document import DocumentReference
 from google.cloud.firestore_v1.types import (
     BatchGetDocumentsRequest,
@@ -40,10 +41,13 @@ _RETRIED = retry.Retry(
     multiplier=1.3,
     timeout=300.0,
 )
+# The library has no types for these.
+_precise: Any = DatetimeWithNanoseconds.from_timestamp_pb
+_error_of: Any = exceptions.from_grpc_error
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Snapshot(firestore.DocumentSnapshot):  # type: ignore[misc] # the library has no types
+class Snapshot(DocumentSnapshot[Any]):
     """A document as it was read, whether it exists or not.
 
     What it returns belongs to the caller: each call decodes anew. Queries take it as a position.
@@ -72,7 +76,8 @@ class Snapshot(firestore.DocumentSnapshot):  # type: ignore[misc] # the library 
     @property
     def update_time(self) -> DatetimeWithNanoseconds:
         """When the document last changed."""
-        return DatetimeWithNanoseconds.from_timestamp_pb(self._document.update_time)
+        moment: DatetimeWithNanoseconds = _precise(self._document.update_time)
+        return moment
 
     @property
     def _data(self) -> dict[str, Any] | None:
@@ -183,7 +188,7 @@ class Reads:
             try:
                 return call(request, timeout=limited(timeout), metadata=metadata)
             except grpc.RpcError as error:
-                raise exceptions.from_grpc_error(error) from error
+                raise _error_of(error) from error
 
         return _RETRIED(attempt)()
 
