@@ -223,8 +223,13 @@ def _type(value: Scalar) -> type:
 
 
 def _terms(query: Terms) -> Callable[[Scalar], bool]:
-    values = {(_type(value), value) for value in query.values}
-    return lambda value: (_type(value), value) in values
+    values = set(map(typed, query.values))
+    return lambda value: typed(value) in values
+
+
+def typed(value: Scalar) -> tuple[type, Scalar]:
+    """Return a value with its type: 1 is 1.0, but neither true nor "1"."""
+    return _type(value), value
 
 
 def _range(query: Range) -> Callable[[Scalar], bool]:

@@ -49,6 +49,13 @@ _KILL_SECONDS = 1.0
 # Most subscriptions whose cost is remembered.
 _REMEMBERED = 1000
 _PIECE = 64 * 1024
+# Subscriptions up to which it is not worth to look for those that may match.
+_FEW = 10
+# Subscriptions that a process is told of at once: tenths of a second of processor time.
+_DEFINED_AT_ONCE = 200
+# Those of which it was told, and may be gone, when another process takes its place.
+_MOST_DEFINED = 50_000
+_NOBODY: tuple[int, None, None] = (0, None, None)
 
 
 class EvaluatorFailed(Exception):
@@ -109,6 +116,8 @@ class EvaluatorPool:
 
         If only the attachments of a subscription time out, it matches, and they contain that error instead.
         """
+        if len(subscriptions) > _FEW:
+            subscriptions = self._candidates(document, subscriptions)
         cost = self._known_costs(subscriptions)
         left = {owner: self.budgets.available(owner) for owner in {one.owner for one in subscriptions}}
         # Cheap ones first, and those of owners who have used least of their budgets.
@@ -125,6 +134,22 @@ class EvaluatorPool:
         for subscription, result in self._results(document, slow, SECOND_TRY):
             if outcome := self._outcome(subscription, result):
                 yield outcome
+
+    def _candidates(self, document: bytes, subscriptions: Sequence[Subscription]) -> Sequence[Subscription]:
+        """Return the subscriptions that a document may match, or on which a query may fail; no others."""
+        if not subscriptions:
+            return subscriptions
+        evaluator = self._take()
+        try:
+            found = evaluator.candidates(document, subscriptions)
+        except BaseException as error:
+            evaluator.kill()
+            if isinstance(error, EvaluatorFailed):
+                # Each is evaluated on its own, and the one that did it is found.
+                return subscriptions
+            raise
+        self._give_back(evaluator)
+        return found
 
     def _known_costs(self, subscriptions: Sequence[Subscription]) -> dict[str, float]:
         with self._lock:
@@ -150,9 +175,7 @@ class EvaluatorPool:
             complete = False
             try:
                 budgets = self._event_budgets(remaining)
-                evaluator.send(
-                    document, [_request(subscription, seconds) for subscription in remaining], budgets
-                )
+                evaluator.send(document, remaining, seconds, budgets)
                 while remaining:
                     result = evaluator.result()
                     self._account(remaining[0], result)
@@ -217,17 +240,19 @@ class EvaluatorPool:
             return self._idle.pop() if self._idle else None
 
     def _give_back(self, evaluator: "EvaluatorProcess") -> None:
+        if evaluator.defined > _MOST_DEFINED:
+            evaluator.kill()
+            return
         with self._lock:
             self._idle.append(evaluator)
 
 
-def _request(subscription: Subscription, seconds: float) -> EvaluationRequest:
+def _request(subscription: Subscription) -> EvaluationRequest:
     return EvaluationRequest(
         owner=subscription.owner,
         jmespath_query=subscription.jmespath_query,
         es_query=subscription.es_query,
         attachments=subscription.attachments,
-        seconds=seconds,
     )
 
 
@@ -246,6 +271,10 @@ class EvaluatorProcess:
             cwd="/",
         )
         self._buffer = b""
+        # By subscription: its number, itself, and what the process was told of it.
+        self._known: dict[str, tuple[int, Subscription | None, EvaluationRequest | None]] = {}
+        self._last = 0
+        self._document: bytes | None = None
         try:
             self._line(_START_SECONDS)
         except EvaluatorFailed as error:
@@ -257,22 +286,78 @@ class EvaluatorProcess:
         """The id of the process."""
         return self._process.pid
 
+    @property
+    def defined(self) -> int:
+        """How many subscriptions the process was told of, those that have changed each time."""
+        return self._last
+
+    def candidates(self, document: bytes, subscriptions: Sequence[Subscription]) -> list[Subscription]:
+        """Return the subscriptions that a document may match, or fail on.
+
+        Raises EvaluatorFailed, and Unavailable if the process cannot read the document.
+        """
+        try:
+            numbers = self._define(subscriptions)
+            self._read(document)
+            self._write({"candidates": True})
+            found = json.loads(self._line())
+        except OSError as error:
+            raise EvaluatorFailed(str(error)) from error
+        if found is None:
+            return list(subscriptions)
+        candidates = set(found)
+        return [one for one, number in zip(subscriptions, numbers, strict=True) if number in candidates]
+
     def send(
-        self, document: bytes, requests: Sequence[EvaluationRequest], budgets: Mapping[str, float]
+        self,
+        document: bytes,
+        subscriptions: Sequence[Subscription],
+        seconds: float,
+        budgets: Mapping[str, float],
     ) -> None:
-        """Send a document, requests and the budgets of their owners.
+        """Send a document and subscriptions, each of which may take some seconds, within owners' budgets.
 
         Raises Unavailable if the process cannot read the document.
         """
-        fields = {"size": len(document), "budgets": budgets, "requests": requests}
-        header = json.dumps(fields).encode() + b"\n"
         try:
-            assert self._process.stdin
-            self._process.stdin.write(header + document)
-            self._process.stdin.flush()
-            self._line()
+            numbers = self._define(subscriptions)
+            self._read(document)
+            self._write({"evaluate": [(number, seconds) for number in numbers], "budgets": budgets})
         except (OSError, EvaluatorFailed) as error:
-            raise Unavailable(f"a document of {len(document)} bytes cannot be evaluated: {error}") from error
+            raise _unreadable(document, error) from error
+
+    def _define(self, subscriptions: Sequence[Subscription]) -> list[int]:
+        """Return the numbers by which the process knows subscriptions; tell it those that are new to it."""
+        unknown = [one for one in subscriptions if self._known.get(one.uuid, _NOBODY)[1] is not one]
+        new = []
+        for subscription in unknown:
+            request = _request(subscription)
+            number, _, known = self._known.get(subscription.uuid, _NOBODY)
+            if known != request:
+                self._last += 1
+                number = self._last
+                new.append((number, request))
+            self._known[subscription.uuid] = number, subscription, request
+        for start in range(0, len(new), _DEFINED_AT_ONCE):
+            self._write({"define": new[start : start + _DEFINED_AT_ONCE]})
+            self._line()
+        return [self._known[one.uuid][0] for one in subscriptions]
+
+    def _read(self, document: bytes) -> None:
+        """Have the process read a document, unless it was the last one that it read."""
+        if document is self._document:
+            return
+        self._write({"document": len(document)}, document)
+        try:
+            self._line()
+        except EvaluatorFailed as error:
+            raise _unreadable(document, error) from error
+        self._document = document
+
+    def _write(self, message: Mapping[str, Any], content: bytes = b"") -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(message).encode() + b"\n" + content)
+        self._process.stdin.flush()
 
     def result(self) -> EvaluationResult:
         """Return the next result. Raises EvaluatorFailed."""
@@ -308,3 +393,7 @@ class EvaluatorProcess:
                 with contextlib.suppress(OSError):
                     pipe.close()
         self._process.wait()
+
+
+def _unreadable(document: bytes, error: Exception) -> Unavailable:
+    return Unavailable(f"a document of {len(document)} bytes cannot be evaluated: {error}")

@@ -4,12 +4,20 @@ Expressions are other people's programs. JMESPath has neither loops nor recursio
 some hundred characters can double a list forty times. So they run in a process whose time and memory are
 bounded, and which can be killed at any time; see `shared.webhooks.evaluation`.
 
-Standard input is a line of JSON, `{"size": …, "budgets": …, "requests": [EvaluationRequest, …]}`, followed by
-a metadata document of `size` bytes; `budgets` has the seconds of processor time that the requests of each
-owner may take in all. Standard output is an empty line when the process is ready, another one when the
-document is parsed, and then one line of JSON, an EvaluationResult, for each request in order. Before the
-attachments of a request that matches are evaluated, there is the line `true`: they may end the process, and
-it matches nevertheless.
+Standard input is lines of JSON, objects with one of these members:
+
+- `define`: pairs of a number and an EvaluationRequest, which is known by it from now on. Answered by an empty
+  line.
+- `document`: the size of a metadata document in bytes, which follow. Answered by an empty line when it is
+  parsed.
+- `candidates`: answered by a list of the numbers that may match the document, or fail on it; the others do
+  neither. Answered by null if that takes too long.
+- `evaluate`: pairs of a number and the seconds of processor time that it may take; `budgets` has the seconds
+  that those of each owner may take in all. Answered by an EvaluationResult for each, in order. Before
+  the attachments of a request that matches are evaluated, there is the line `true`: they may end the process,
+  and it matches nevertheless.
+
+Standard output begins with an empty line when the process is ready.
 """
 
 import contextlib
@@ -19,7 +27,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from typing import Any, BinaryIO, TypedDict
 
@@ -29,7 +37,8 @@ from shared.search.dsl import parse
 from shared.search.matching import Subject
 from shared.search.query import Query
 from shared.webhooks.budgets import FREE_SECONDS
-from shared.webhooks.expressions import evaluate_expression
+from shared.webhooks.conditions import Condition, Lookup, needs_of_expression, needs_of_query
+from shared.webhooks.expressions import evaluate_expression, parsed_expression
 
 # The contract: attachments have 128 KiB at most, as JSON.
 LARGEST_ATTACHMENTS = 128 * 1024
@@ -39,16 +48,19 @@ NO_ATTACHMENTS = {"_errors": f"Attachments: {_TIMED_OUT}"}
 # Bytes of address space. A document has 16 MiB of files at most, and takes about eight times as much when
 # it is parsed; the search document shares most of that.
 _MEMORY = 512 * 1024 * 1024
+# Of processor time, to find out what a query needs. Parsing takes a hundredth of it.
+_NEEDS_SECONDS = 0.05
+# To look all queries up. Without it somebody's many conditions on a large document would cost others time.
+_LOOKUP_SECONDS = 0.5
 
 
 class EvaluationRequest(TypedDict):
-    """The query and attachments of one subscription; `seconds` is the processor time that it may take."""
+    """The query and attachments of one subscription."""
 
     owner: str
     jmespath_query: str | None
     es_query: Mapping[str, Any] | None
     attachments: Mapping[str, str]
-    seconds: float
 
 
 class EvaluationResult(TypedDict):
@@ -94,29 +106,33 @@ def new_result(**fields: Any) -> EvaluationResult:
 def evaluate_within(
     budgets: dict[str, float],
     request: EvaluationRequest,
+    seconds: float,
     document: _Document,
     report_match: Callable[[], None] = lambda: None,
 ) -> EvaluationResult:
     """Return the result of one request, and take its processor time out of the budget of its owner.
 
-    Calls `report_match` before attachments are evaluated.
+    It takes at most `seconds`. Calls `report_match` before attachments are evaluated.
     """
     if budgets[request["owner"]] <= 0:
         return new_result(over_budget=True)
     start = time.process_time()
-    result = evaluate(request, document, report_match)
+    result = evaluate(request, seconds, document, report_match)
     result["seconds"] = time.process_time() - start
     budgets[request["owner"]] -= max(0.0, result["seconds"] - FREE_SECONDS)
     return result
 
 
 def evaluate(
-    request: EvaluationRequest, document: _Document, report_match: Callable[[], None] = lambda: None
+    request: EvaluationRequest,
+    seconds: float,
+    document: _Document,
+    report_match: Callable[[], None] = lambda: None,
 ) -> EvaluationResult:
     """Return the result of one request; call `report_match` before attachments are evaluated."""
     result = new_result()
     try:
-        with _limited(request["seconds"]):
+        with _limited(seconds):
             result["matches"] = _matches(request, document)
             if result["matches"] and request["attachments"]:
                 report_match()
@@ -189,21 +205,80 @@ def _raise_timed_out(*_: object) -> None:
     raise _TimedOut
 
 
-def serve(requests: BinaryIO, results: BinaryIO) -> None:
-    """Evaluate requests until the input ends."""
-    _write(results, b"")
-    while line := requests.readline():
-        header = json.loads(line)
-        document = _Document(requests.read(header["size"]))
-        if any(request["es_query"] is not None for request in header["requests"]):
+class _Evaluator:
+    """What the process knows: requests by number, and the last document."""
+
+    def __init__(self, results: BinaryIO) -> None:
+        self._results = results
+        self._requests: dict[int, EvaluationRequest] = {}
+        self._lookup = Lookup()
+        self._document = _Document(b"{}")
+
+    def define(self, requests: Sequence[tuple[int, EvaluationRequest]]) -> None:
+        """Know requests by their numbers."""
+        for number, request in requests:
+            self._requests[number] = request
+            self._lookup.add(number, _needs(request), searches=request["es_query"] is not None)
+        _write(self._results, b"")
+
+    def read(self, encoded: bytes) -> None:
+        """Parse a document, and know it as the last one."""
+        self._document = _Document(encoded)
+        _write(self._results, b"")
+
+    def find_candidates(self) -> None:
+        """Tell the numbers of all requests but those that the document does not match."""
+        subject, found = self._subject(self._requests.values()), None
+        with contextlib.suppress(_TimedOut), _limited(_LOOKUP_SECONDS):
+            found = sorted(self._lookup.may_match(self._document.content, subject))
+        _write(self._results, json.dumps(found).encode())
+
+    def _subject(self, requests: Iterable[EvaluationRequest]) -> Subject | None:
+        """Return the search document if one of the requests needs it, and it can be made."""
+        if any(request["es_query"] is not None for request in requests):
             # All Elasticsearch queries share it, and none of them pays for it.
             with contextlib.suppress(Exception):
                 # If it fails, it fails again for each of these queries, and for no others.
-                _ = document.subject
-        _write(results, b"")
-        for request in header["requests"]:
-            result = evaluate_within(header["budgets"], request, document, partial(_write, results, b"true"))
-            _write(results, json.dumps(result).encode())
+                return self._document.subject
+        return None
+
+    def evaluate(self, requests: Sequence[tuple[int, float]], budgets: dict[str, float]) -> None:
+        """Tell the results of requests."""
+        self._subject(self._requests[number] for number, _ in requests)
+        report_match = partial(_write, self._results, b"true")
+        for number, seconds in requests:
+            request = self._requests[number]
+            result = evaluate_within(budgets, request, seconds, self._document, report_match)
+            _write(self._results, json.dumps(result).encode())
+
+
+def _needs(request: EvaluationRequest) -> frozenset[Condition] | None:
+    """Return what a document needs to match a request; None if that can't be told at once."""
+    try:
+        with _limited(_NEEDS_SECONDS):
+            if request["es_query"] is not None:
+                return needs_of_query(_query(json.dumps(request["es_query"])))
+            if request["jmespath_query"] is not None:
+                return needs_of_expression(parsed_expression(request["jmespath_query"]))
+    except Exception:  # noqa: BLE001 # if it fails, it fails again when it is evaluated
+        return None
+    return None
+
+
+def serve(requests: BinaryIO, results: BinaryIO) -> None:
+    """Answer until the input ends."""
+    evaluator = _Evaluator(results)
+    _write(results, b"")
+    while line := requests.readline():
+        message = json.loads(line)
+        if "define" in message:
+            evaluator.define(message["define"])
+        elif "document" in message:
+            evaluator.read(requests.read(message["document"]))
+        elif "candidates" in message:
+            evaluator.find_candidates()
+        else:
+            evaluator.evaluate(message["evaluate"], message["budgets"])
 
 
 def _write(results: BinaryIO, line: bytes) -> None:

@@ -48,12 +48,13 @@ def check_expression(expression: str) -> None:
 
 def evaluate_expression(expression: str, document: Any) -> Any:
     """Return the value of an expression. Raises JMESPathError, or any error of Python, if it has none."""
-    return _Interpreter().visit(_compiled(expression).parsed, document)
+    return _Interpreter().visit(parsed_expression(expression), document)
 
 
 @lru_cache(maxsize=4096)
-def _compiled(expression: str) -> Any:
-    return jmespath.compile(expression)
+def parsed_expression(expression: str) -> Any:
+    """Return the syntax tree of an expression. Raises as `evaluate_expression`."""
+    return jmespath.compile(expression).parsed
 
 
 def _calls(parsed: Any) -> Iterator[tuple[str, int]]:

@@ -31,7 +31,9 @@ texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
     now=st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)),
     endpoint=st.sampled_from(["https://storage.googleapis.com", "http://127.0.0.1:8080"]),
 )
-@example("~a/ é+&%2F", None, "text/x", "", 60, datetime(2026, 1, 2, 3, 4, 5), "https://storage.googleapis.com")
+@example(
+    "~a/ é+&%2F", None, "text/x", "", 60, datetime(2026, 1, 2, 3, 4, 5), "https://storage.googleapis.com"
+)
 def test_a_url_is_the_one_of_the_library(key, disposition, content_type, payer, seconds, now, endpoint):
     theirs = generate_signed_url_v4(
         CREDENTIALS,

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -323,3 +324,51 @@ def test_the_process_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         assert b"top secret" not in environment
     finally:
         evaluator.kill()
+
+
+def test_many_subscriptions_have_the_outcomes_that_each_has_alone(pool: EvaluatorPool) -> None:
+    queries = ["event_type == 'CREATE'", "event_type == 'X'", "abs(files)", "files.cell_json[?name == 'b']"]
+    clauses = [{"term": {"files.cell_json.name": name}} for name in "ac"]
+    some = [asking(query) for query in [*queries, None] * 5]
+    some += [asking(es_query={"query": clause}) for clause in clauses * 5]
+
+    together = {one.subscription.uuid: type(one) for one in pool.outcomes(ENCODED, some)}
+    again = {one.subscription.uuid: type(one) for one in pool.outcomes(ENCODED, some)}
+
+    alone = [outcome for one in some for outcome in pool.outcomes(ENCODED, [one])]
+    assert together == again == {one.subscription.uuid: type(one) for one in alone}
+    assert sorted(kind.__name__ for kind in together.values()) == ["Failure"] * 5 + ["Match"] * 20
+
+
+def test_a_process_is_told_of_a_subscription_once_and_again_when_it_has_changed() -> None:
+    told: list[int] = []
+
+    class Told(EvaluatorProcess):
+        def _write(self, message: Any, content: bytes = b"") -> None:
+            told.append(len(message.get("define", ())))
+            super()._write(message, content)
+
+    pool = EvaluatorPool(start=Told)
+    some = [asking(f"event_type == '{number}'") for number in range(30)]
+    changed = [replace(some[0], jmespath_query="event_type == 'CREATE'"), *map(replace, some[1:])]
+    try:
+        found = [matching(pool, *subscriptions) for subscriptions in (some, some, changed)]
+    finally:
+        pool.close()
+
+    assert found == [[], [], [changed[0]]]
+    assert sum(told) == 31
+
+
+def test_a_process_that_fails_while_it_looks_up_loses_no_match() -> None:
+    class Failing(EvaluatorProcess):
+        def candidates(self, document: bytes, subscriptions: Any) -> list[Subscription]:
+            self._process.kill()
+            return super().candidates(document, subscriptions)
+
+    pool = EvaluatorPool(start=Failing)
+    some = [asking("event_type == 'CREATE'") for _ in range(20)]
+    try:
+        assert sorted(one.uuid for one in matching(pool, *some)) == sorted(one.uuid for one in some)
+    finally:
+        pool.close()
