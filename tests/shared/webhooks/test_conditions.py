@@ -121,6 +121,7 @@ def test_a_query_that_is_not_run_would_not_find_the_document(document: Any, quer
         ("a.n == `true`", False),
         ("l[0].o == 'p'", True),
         ("l[5].o == 'p'", False),
+        ("l[-1].o == 'q'", True),
         ("l[?o == 'q' && abs(r)]", True),
         ("l[?o == 'z' && abs(r)].s", False),
         ("a.b == 'z' && abs(a)", False),
@@ -128,7 +129,7 @@ def test_a_query_that_is_not_run_would_not_find_the_document(document: Any, quer
         ("a.b == 'z' || l[?o == 'q']", True),
         # These can't be looked up.
         ("abs(a) && a.b == 'z'", True),
-        ("a.b != 'x'", True),
+        ("a.b != 'z'", True),
         ("a.b == `null`", True),
         ("!(a.b == 'z')", True),
         ("length(l[?o == 'z']) == `0`", True),
@@ -154,6 +155,7 @@ def test_expressions_that_compare_a_path_with_a_value_are_looked_up(expression: 
         ({"bool": {"must": [{"exists": {"field": "a"}}, {"term": {"a.b": "z"}}]}}, False),
         ({"bool": {"should": [{"term": {"a.b": "z"}}, {"match": {"a.b": "w"}}]}}, False),
         ({"bool": {"should": [{"term": {"a.b": "z"}}, {"exists": {"field": "a"}}]}}, True),
+        ({"bool": {"must": [{"exists": {"field": "a"}}], "should": [{"term": {"a.b": "z"}}]}}, True),
         ({"bool": {"must_not": [{"term": {"a.b": "z"}}]}}, True),
     ],
 )
