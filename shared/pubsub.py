@@ -1,12 +1,14 @@
 """Pub/Sub: publish messages, and pull those of a subscription; the only module that knows Pub/Sub."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from google.api_core import exceptions
+import grpc
+from google.api_core import exceptions, retry
 
 from shared.deadlines import limited
 from shared.errors import Unavailable
@@ -14,9 +16,19 @@ from shared.messages import PulledMessage
 from shared.tracing import TRACEPARENT, current_traceparent
 
 if TYPE_CHECKING:
-    from google.cloud.pubsub import PublisherClient, SubscriberClient
+    from google.cloud.pubsub import SubscriberClient
+    from google.pubsub_v1 import PublisherClient
 
 _TIMEOUT_SECONDS = 20
+# As the client library retries it.
+_RETRIED = retry.Retry(
+    predicate=retry.if_exception_type(
+        *(exceptions.Aborted, exceptions.Cancelled, exceptions.DeadlineExceeded, exceptions.Unknown),
+        *(exceptions.InternalServerError, exceptions.ResourceExhausted, exceptions.ServiceUnavailable),
+    ),
+    initial=0.1,
+    maximum=5.0,
+)
 # Pub/Sub: the topic of a subscription whose topic was deleted.
 _DELETED_TOPIC = "_deleted-topic_"
 
@@ -34,8 +46,12 @@ class PubSub:
     @cached_property
     def _client(self) -> "PublisherClient":
         # Imported and created at the first use: most processes publish nothing, and it is a tenth of a start.
-        from google.cloud.pubsub import PublisherClient
+        from google.pubsub_v1 import PublisherClient
+        from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 
+        # This client leaves it to its callers to find the emulator.
+        if emulator := os.environ.get("PUBSUB_EMULATOR_HOST"):
+            return PublisherClient(transport=PublisherGrpcTransport(channel=grpc.insecure_channel(emulator)))
         return PublisherClient()
 
     def publish(self, topic: str, attributes: Mapping[str, str], data: bytes = b"") -> None:
@@ -43,8 +59,12 @@ class PubSub:
         path = self._client.topic_path(self._project, f"{self._prefix}{topic}")
         if trace := current_traceparent():
             attributes = {**attributes, TRACEPARENT: trace}
+        # Not by the client that collects messages: it starts a thread for each, and waits 10 ms for others,
+        # which never come: who publishes waits, too.
+        request = {"topic": path, "messages": [{"data": data, "attributes": dict(attributes)}]}
+        seconds = limited(_TIMEOUT_SECONDS)
         try:
-            self._client.publish(path, data, **attributes).result(timeout=limited(_TIMEOUT_SECONDS))
+            self._client.publish(request, retry=_RETRIED.with_timeout(seconds), timeout=seconds)
         except (exceptions.GoogleAPICallError, exceptions.RetryError, TimeoutError) as error:
             raise Unavailable(f"topic {topic}: the message could not be published") from error
 

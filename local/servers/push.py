@@ -25,6 +25,7 @@ from google.api_core import exceptions
 from google.cloud.pubsub import SubscriberClient
 from requests.adapters import HTTPAdapter
 
+from shared.batching import Batcher
 from local.servers.push_control import Control
 
 # Concurrent pushes of one subscription. Pub/Sub begins with few, and adds more while the function keeps up;
@@ -74,6 +75,9 @@ class Pusher:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=subscription.name)
         self._session = requests.Session()
         self._session.mount("http://", HTTPAdapter(pool_maxsize=_AT_ONCE))
+        # The functions are on this machine: no look for proxies at each push.
+        self._session.trust_env = False
+        self._acknowledge = Batcher(self._acknowledge_all, most=_AT_ONCE)
 
     def run(self, stop: threading.Event) -> None:
         """Push until `stop` is set, while `on` is."""
@@ -124,7 +128,7 @@ class Pusher:
             message_id = received.message.message_id
             attempt = self._attempts[message_id] = self._attempts.get(message_id, 0) + 1
             if not self._subscription.wants(received.message.attributes) or self._push(received.message):
-                self._client.acknowledge(subscription=self._path, ack_ids=[received.ack_id])
+                self._acknowledge(received.ack_id)
                 self._attempts.pop(message_id, None)
             else:
                 delay = min(_LONGEST_DELAY, max(1, round(self._subscription.delay(attempt))))
@@ -134,6 +138,10 @@ class Pusher:
             print(f"answer for {self._subscription.name}: {error}", file=sys.stderr)
         finally:
             self._free.release()
+
+    def _acknowledge_all(self, ack_ids: Sequence[str]) -> Sequence[None]:
+        self._client.acknowledge(subscription=self._path, ack_ids=ack_ids)
+        return [None] * len(ack_ids)
 
     def _push(self, message: Any) -> bool:
         body = {
