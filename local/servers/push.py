@@ -25,8 +25,8 @@ from google.api_core import exceptions
 from google.cloud.pubsub import SubscriberClient
 from requests.adapters import HTTPAdapter
 
-from shared.batching import Batcher
 from local.servers.push_control import Control
+from shared.batching import Batcher
 
 # Concurrent pushes of one subscription. Pub/Sub begins with few, and adds more while the function keeps up;
 # a function here has this many threads in all its processes.
