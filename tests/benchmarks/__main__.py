@@ -24,6 +24,7 @@ from tests.benchmarks.limits import limits
 from tests.benchmarks.notifications import notifications
 from tests.benchmarks.operations import operations
 from tests.benchmarks.pages import pages
+from tests.benchmarks.publishing import publishing
 from tests.benchmarks.rclone import find_rclone
 from tests.benchmarks.replication import replication
 from tests.benchmarks.scale import scale
@@ -41,6 +42,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "replication": replication,
     "checkouts": checkouts,
     "ingest": ingest,
+    "publishing": publishing,
     "notifications": notifications,
     "search": search,
     "explore": explore,
