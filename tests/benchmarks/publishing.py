@@ -87,8 +87,8 @@ def _section(used: Mapping[str, float], files: int, seconds: float) -> str:
         [
             "## CPU time of a bundle",
             "",
-            f"{BUNDLES} bundles of {files} files of a real one, put by {CLIENTS} clients, until search finds them",
-            f"in both clouds and the catalogue has them: {seconds:.0f} s. The files are there before.",
+            f"{BUNDLES} bundles of {files} files of a real one, put by {CLIENTS} clients, until search finds",
+            f"them in both clouds and the catalogue has them: {seconds:.0f} s. The files are there before.",
             "",
             "| process | CPU ms a bundle |",
             "| --- | ---: |",

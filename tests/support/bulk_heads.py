@@ -5,7 +5,9 @@ head, but no manifest in the bucket: PUT /bundles does not read it.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
+from shared.identifiers import moment_of, version_of
 from tests.support.api import Version, new_uuid
 from tests.support.dss import firestore_client
 
@@ -16,6 +18,16 @@ _COMMIT = 500
 def duplicate_files(env: Mapping[str, str], file: Version, count: int) -> list[Version]:
     """Return `count` new files that differ from `file` only in their UUIDs, on the same replicas."""
     copies = [Version(new_uuid(), file.version) for _ in range(count)]
+    _copy_head(env, "files", file, copies)
+    return copies
+
+
+def older_versions(env: Mapping[str, str], file: Version, count: int) -> list[Version]:
+    """Return `count` new versions of `file`, older than it, on the same replicas."""
+    newest = moment_of(file.version)
+    copies = [
+        Version(file.uuid, version_of(newest - timedelta(seconds=number))) for number in range(1, count + 1)
+    ]
     _copy_head(env, "files", file, copies)
     return copies
 
@@ -34,7 +46,11 @@ def _copy_head(env: Mapping[str, str], collection: str, original: Version, copie
     for start in range(0, len(copies), _COMMIT):
         batch = client.batch()
         for copy in copies[start : start + _COMMIT]:
-            named = {"uuid": copy.uuid, **({"fqid": str(copy)} if "fqid" in document else {})}
+            named = {
+                "uuid": copy.uuid,
+                "version": copy.version,
+                **({"fqid": str(copy)} if "fqid" in document else {}),
+            }
             batch.create(heads.document(str(copy)), document | named)
         batch.commit()
     client.close()

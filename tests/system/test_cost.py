@@ -16,6 +16,7 @@ from shared.events.publishing import event_of
 from shared.file_batches import MOST_FILES
 from shared.identifiers import Fqid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.bulk_heads import older_versions
 from tests.support.clouds import Clouds
 from tests.support.dss import firestore_client, open_dss, open_dss_for_threads
 from tests.support.executions import executions_server
@@ -128,6 +129,18 @@ def test_reading_a_file(
         answer = metered.api.request(method, f"/v1/files/{file.uuid}", replica=replica, version=version)
 
     assert answer.status_code == status
+    assert usage.bill == Bill(reads=1, requests=1)
+
+
+def test_the_newest_of_many_versions_costs_what_the_newest_of_one_does(
+    metered: MeteredApi, stack: dict[str, str], file: Version, replica: str
+) -> None:
+    older_versions(stack, file, 1000)
+
+    with metered.usage() as usage:
+        answer = metered.api.request("HEAD", f"/v1/files/{file.uuid}", replica=replica)
+
+    assert answer.headers["X-DSS-VERSION"] == file.version
     assert usage.bill == Bill(reads=1, requests=1)
 
 
