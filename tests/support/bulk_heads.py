@@ -46,11 +46,9 @@ def _copy_head(env: Mapping[str, str], collection: str, original: Version, copie
     for start in range(0, len(copies), _COMMIT):
         batch = client.batch()
         for copy in copies[start : start + _COMMIT]:
-            named = {
-                "uuid": copy.uuid,
-                "version": copy.version,
-                **({"fqid": str(copy)} if "fqid" in document else {}),
-            }
-            batch.create(heads.document(str(copy)), document | named)
+            named = {"uuid": copy.uuid, "version": copy.version, "fqid": str(copy)}
+            # Files have no field of their full name.
+            known = {field: value for field, value in named.items() if field in document}
+            batch.create(heads.document(str(copy)), document | known)
         batch.commit()
     client.close()
