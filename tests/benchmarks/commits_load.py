@@ -16,12 +16,13 @@ from tests.benchmarks.explore_charts import draw, draw_steps
 from tests.benchmarks.locust_runs import Rows, run_locust
 from tests.benchmarks.paused_stack import NAMES
 from tests.benchmarks.processes import cpu_seconds, descendants
+from tests.benchmarks.sizes import sized
 from tests.support.dss import open_dss
 
 TARGET = 50
 # Bundles a second, of ten files each. The first rate that isn't held is the last one.
 RATES = (2, 5, 10, 20, 30, TARGET)
-SECONDS = float(os.environ.get("DSS_LOAD_SECONDS", "30"))
+SECONDS = sized(300, 20)
 # A rate is held if so many of the commits that were to be made were, and none failed.
 HELD = 0.95
 _BESIDE = 5 + 2 + 2

@@ -14,12 +14,13 @@ from tests.benchmarks.explore_charts import draw
 from tests.benchmarks.explore_filled import Filling, fill
 from tests.benchmarks.explore_indexing import state_of
 from tests.benchmarks.locust_runs import run_locust
+from tests.benchmarks.sizes import sized
 from tests.support.api import Api, put_file
 from tests.support.clouds import Clouds
 from tests.support.dss import open_dss
 
 FILES, FILES_PER_VARIANT = 20_000, 40
-USERS, SECONDS = 20, 60
+USERS, SECONDS = 20, sized(60, 30)
 # Of a bundle that no filled catalogue has.
 _SEED, _FIRST = 1, 1_000_000
 # The API, and what makes the manifests that don't fit a request.

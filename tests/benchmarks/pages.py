@@ -1,4 +1,4 @@
-"""Pages of a catalogue, by default at the size of the HCA's own: the server's time until a page is there.
+"""Pages of a catalogue, of the HCA's own size if that is full: the server's time until a page is there.
 
 The catalogue is filled with bundles like real ones of the HCA, which are in a folder beside the project.
 """
@@ -20,10 +20,11 @@ from tests.benchmarks.explore import FILES, FILES_PER_VARIANT
 from tests.benchmarks.explore_bundles import NoBundles, real_bundles
 from tests.benchmarks.explore_filled import Filling, fill
 from tests.benchmarks.lag import percentile
+from tests.benchmarks.sizes import sized
 from tests.support.dss import open_dss
 
 # How often each page is asked for, and seconds after which it is not any more, but LEAST times.
-ASKED, SECONDS, LEAST = 20, 5.0, 5
+ASKED, SECONDS, LEAST = 20, sized(5.0, 2.0), 5
 # No page is refused for how many there were before it.
 _SETTINGS = {"DSS_ADDRESS_UNITS": "0"}
 # Milliseconds: of a first page, and of others that are as many as people turn over.

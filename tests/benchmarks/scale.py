@@ -33,6 +33,7 @@ from shared.maintenance.spans import spans
 from shared.search.base import IndexEntry
 from shared.search.firestore.rows import row_of
 from tests.benchmarks.scale_prices import FILES_A_BUNDLE, SIZES, price_section, works
+from tests.benchmarks.sizes import sized
 from tests.support.api import Version, new_uuid, put_bundle
 from tests.support.audits import AT_ONCE
 from tests.support.batches import put_contents
@@ -40,8 +41,8 @@ from tests.support.firestore_sizes import MOST_BYTES, MOST_ENTRIES, Recorder, by
 from tests.support.manual_system import ManualSystem, manual_system_on
 
 # Keys that are drawn; and files and bundles whose audit and rebuild are timed.
-DRAWN = 400_000
-TIMED_FILES = 2_000
+DRAWN = sized(400_000, 100_000)
+TIMED_FILES = sized(2_000, 1_000)
 VERSION = "2026-01-12T093000.000000Z"
 _REPLICAS = ("gcp", "aws")
 # A night, in seconds; and the most steps of Cloud Workflows (https://cloud.google.com/workflows/quotas).

@@ -26,15 +26,16 @@ from shared.system import Dss
 from shared.wiring import open_system
 from tests.benchmarks.filled_indexes import FILL, RARE_ONE_IN, REPLICA, metadata_document, sample
 from tests.benchmarks.lag import percentile
+from tests.benchmarks.sizes import sized
 from tests.support.api import TIMEOUT, Api, Version, new_uuid, put_bundle
 from tests.support.bulk_heads import duplicate_bundles
 from tests.support.firestore_proxy import FirestoreProxy
 
-BUNDLES = 10_000
+BUNDLES = sized(10_000, 2_000)
 # A rebuild goes through all documents alike: so many tell its pace.
-REBUILT = 1000
+REBUILT = sized(1000, 300)
 # Requests a query, or fewer where they take more seconds than these, but never less than a few.
-ASKED, SECONDS, LEAST = 40, 5.0, 5
+ASKED, SECONDS, LEAST = 40, sized(5.0, 2.0), sized(5, 3)
 _THREADS = 16
 
 _ORGAN = "files.specimen_from_organism_json.organ.text"

@@ -24,11 +24,12 @@ from local.stack import Stack
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Processes
 from tests.benchmarks.processes import cpu_seconds, resident_bytes
+from tests.benchmarks.sizes import sized
 from tests.support.dockerfile import instructions
 from tests.support.python_imports import is_locked
 from tests.support.terraform_cli import ROOT
 
-ROUNDS = 5
+ROUNDS = sized(5, 3)
 # CPU seconds that are allowed.
 API_GOAL, FUNCTION_GOAL = 1.5, 1.0
 _POLL_SECONDS = 0.005

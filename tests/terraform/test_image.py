@@ -15,6 +15,7 @@ import pytest
 from functions.main import ENTRY_POINTS
 from run.api.gateway import THREADS
 from run.api.interfaces import INTERFACES
+from run.api.openapi import read_document
 from tests.support.dockerfile import copied, ignored, instructions
 from tests.support.python_imports import LOCK_FILE, is_locked, is_ours, locked, modules_imported, normal
 from tests.support.terraform_cli import ROOT
@@ -154,7 +155,7 @@ def test_every_function_loads_from_the_image_alone(installed: Path) -> None:
 def test_the_image_says_where_the_source_of_functions_is() -> None:
     [environment] = [arguments for name, arguments in instructions(DOCKERFILE) if name == "ENV"]
     [source] = re.findall(r"FUNCTION_SOURCE=(\S+)", environment)
-    [python] = set(re.findall(r"^FROM python:([\d.]+)-", DOCKERFILE.read_text(), re.MULTILINE))
+    [python] = set(re.findall(r"^ARG BASE=python:([\d.]+)-", DOCKERFILE.read_text(), re.MULTILINE))
 
     # gunicorn's control socket, which functions-framework does not switch off, and its user has no home.
     assert "XDG_RUNTIME_DIR=/tmp" in environment.split()
@@ -164,6 +165,18 @@ def test_the_image_says_where_the_source_of_functions_is() -> None:
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     others = {path.name for path in (ROOT / "functions").iterdir() if path.suffix not in (".py", "")}
     assert set(data["functions"]) == others
+
+
+def test_all_stages_are_built_on_the_base_that_a_build_may_name_by_digest() -> None:
+    build = next(step for step in read_document(ROOT / "cloudbuild.yaml")["steps"] if step["id"] == "build")
+    default = read_document(ROOT / "cloudbuild.yaml")["substitutions"]["_BASE"]
+    rows = instructions(DOCKERFILE)
+    first = rows.index(next(row for row in rows if row[0] == "FROM"))
+
+    assert {arguments.partition(" ")[0] for name, arguments in rows if name == "FROM"} == {"${BASE}"}
+    # Before the first stage, so that it counts in all of them.
+    assert ("ARG", f"BASE={default}") in rows[:first]
+    assert "--build-arg=BASE=${_BASE}" in build["args"]
 
 
 def test_the_image_does_not_run_as_root() -> None:
