@@ -1,4 +1,4 @@
-"""What must not depend on how much there is: a call costs the same with ten of everything and with hundreds."""
+"""What must not depend on how much there is: calls cost the same with ten of everything and hundreds."""
 
 from collections.abc import Iterator
 

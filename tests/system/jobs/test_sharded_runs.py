@@ -234,6 +234,8 @@ def test_a_rebuild_in_shards_that_is_killed_at_every_step_makes_the_catalog_that
         seen = Counter(one.section for one in rebuild(populated.dss, replica, dry_run=True))
         assert {section: counts[name][f"{section} objects"] for section in seen} == seen
         assert (counts[name]["failed"], counts[name]["objects"]) == (0, seen.total())
+        # Journals can be made again.
+        assert not populated.dss.catalog.journals.checkpoint(name).held
 
 
 def test_the_workflow_rebuilds_and_says_what_fails(system: AdminSystem) -> None:
