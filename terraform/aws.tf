@@ -36,6 +36,7 @@ module "aws" {
   checkout_ttl_days    = var.checkout_ttl_days
   staging_writer_arns  = var.aws_staging_writer_arns
   checkout_reader_arns = var.aws_checkout_reader_arns
+  repair_operator_arns = var.aws_repair_operator_arns
   sources              = local.aws_sources
   cors_origins         = var.cors_origins
   event_prefixes       = local.event_prefixes

@@ -2,7 +2,7 @@
 #
 # `operators` (workflows.tf, audit_log.tf) start runs and look. `repair_operators` are these, and run all commands of
 # `dss admin` on machines of their own: they change the catalog, objects in GCS, and queues. What they need in AWS is
-# theirs there.
+# the role of aws/operators.tf, for `aws_repair_operator_arns`.
 locals {
   all_operators = setunion(var.operators, var.repair_operators)
 

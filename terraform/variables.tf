@@ -247,6 +247,12 @@ variable "aws_staging_writer_arns" {
   default     = []
 }
 
+variable "aws_repair_operator_arns" {
+  type        = list(string)
+  description = "ARNs of AWS principals who are repair_operators: they assume the AWS role dss-repair. None makes no role."
+  default     = []
+}
+
 variable "aws_checkout_reader_arns" {
   type        = list(string)
   description = "ARNs of AWS principals who may read the S3 checkout bucket."

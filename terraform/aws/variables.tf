@@ -23,6 +23,11 @@ variable "staging_writer_arns" {
   description = "ARNs of principals who may put objects into the staging bucket."
 }
 
+variable "repair_operator_arns" {
+  type        = list(string)
+  description = "ARNs of principals who assume the role of operators who repair."
+}
+
 variable "checkout_reader_arns" {
   type        = list(string)
   description = "ARNs of principals who may read the checkout bucket."

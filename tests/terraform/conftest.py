@@ -40,6 +40,7 @@ OPTIONAL = {
     "audit_log_days": 3000,
     "audit_log_locked": False,
     "aws_staging_writer_arns": ["arn:aws:iam::111122223333:root"],
+    "aws_repair_operator_arns": ["arn:aws:iam::111122223333:role/on-call"],
     "aws_checkout_reader_arns": ["arn:aws:iam::111122223333:root"],
     "sources": [
         {"url": "s3://a-lab", "groups": ["lab"]},

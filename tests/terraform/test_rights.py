@@ -432,6 +432,22 @@ def test_components_that_copy_from_sources_read_what_is_named_as_such(
     }
 
 
+def test_operators_who_repair_have_the_rights_of_runs_in_s3_if_somebody_is_one(
+    deployments: dict[str, Deployment],
+) -> None:
+    most = deployments["most"]
+    role = most.one("module.aws.aws_iam_role.repair[0]")
+    [statement] = most.one("module.aws.data.aws_iam_policy_document.trust_operators[0]")["statement"]
+    [principals] = statement["principals"]
+    policies = most.by_key("module.aws.aws_iam_role_policy.objects")
+
+    assert (statement["actions"], principals["type"]) == (["sts:AssumeRole"], "AWS")
+    assert principals["identifiers"] == ["arn:aws:iam::111122223333:role/on-call"]
+    assert role["max_session_duration"] == 12 * 60 * 60
+    assert most.one("module.aws.aws_iam_role_policy.repair[0]")["policy"] == policies["administer"]["policy"]
+    assert not [name for name in deployments["least"].of_type("aws_iam_role") if "repair" in name]
+
+
 def test_the_accounts_that_check_out_to_users_buckets_are_outputs(deployment: Deployment) -> None:
     accounts = deployment.by_key("google_service_account.function")
     roles = deployment.by_key("module.aws.aws_iam_role.dss")
