@@ -155,7 +155,7 @@ class Grown:
         )
         yield Call(name="PATCH bundle", many=VERSIONS, prepare=self._patch)
         yield Call(name="DELETE bundle, a version", many=VERSIONS, prepare=self._delete)
-        for name, prefix in (("a page of all", ""), ("those of a prefix", self._bundle.uuid[:8])):
+        for name, prefix in (("a page of all", None), ("those of a prefix", self._bundle.uuid[:8])):
             request = self._request("GET", "/v1/bundles/all", replica=REPLICA, per_page=10, prefix=prefix)
             yield Call(name=f"GET bundles/all, {name}", many=STORE, prepare=request)
         yield Call(
