@@ -46,6 +46,8 @@ _QUERY_RARE = {
     }
 }
 _RARE = 10
+# More than a page of the lists here has, with what shows that there is another page.
+_FULL_PAGE = 12
 _CALLBACK = "https://example.org/callback"
 
 
@@ -86,9 +88,9 @@ class Grown:
         self._filled = 0
 
     def fill(self, count: int) -> None:
-        """Have `count` of everything; there are fewer now."""
-        numbers = range(self._filled, count)
-        self._filled = count
+        """Have `count` of everything, besides the few that fill a page of any list; there are fewer now."""
+        numbers = range(self._filled, count + _FULL_PAGE)
+        self._filled = count + _FULL_PAGE
         versions = [version_of(_BEGIN + timedelta(seconds=number)) for number in numbers]
         for kind, original in (("files", self._file), ("bundles", self._bundle)):
             self._copy(kind, original, [Version(original.uuid, version) for version in versions])
@@ -194,14 +196,14 @@ class Grown:
                 "/v1/events",
                 replica=REPLICA,
                 per_page=10,
-                from_date=version_of(_BEGIN + timedelta(seconds=self._filled - 5)),
+                from_date=version_of(_BEGIN + timedelta(seconds=self._filled - _FULL_PAGE)),
             ),
         )
         subscriptions = {"replica": REPLICA, "subscription_type": "jmespath"}
         yield Call(
             name="GET subscriptions, the caller's",
             many=SUBSCRIPTIONS,
-            prepare=self._request("GET", "/v1/subscriptions", owner, **subscriptions),
+            prepare=lambda: self._request("GET", "/v1/subscriptions", self._somebody(), **subscriptions)(),
         )
         yield Call(
             name="PUT subscription",
@@ -309,9 +311,15 @@ class Grown:
 
     def _subscribe(self, uuids: list[str]) -> None:
         body = {"callback_url": _CALLBACK}
-        answer = self._owner.put("/v1/subscriptions", replica=REPLICA, json=body)
+        answer = self._somebody().put("/v1/subscriptions", replica=REPLICA, json=body)
         document = self._original("subscriptions", answer.json()["uuid"])
-        self._write("subscriptions", ((uuid, {**document, "owner": f"{uuid}@example.org"}) for uuid in uuids))
+        rows = ((uuid, {**document, "owner": f"{uuid}@example.org"}) for uuid in uuids)
+        self._write("subscriptions", rows)
+
+    def _somebody(self) -> Api:
+        """Return a client of somebody who has nothing yet."""
+        url, email = self._env["DSS_LOCAL_TOKEN_URL"], f"{new_uuid()}@example.org"
+        return self._api.signed_in(fetch_local(url, email=email, group="dss", seconds=3600))
 
     def _index(self, numbers: list[int]) -> None:
         """Index bundles of people, ten of whom smoke; with the postings of that alone."""
