@@ -76,10 +76,7 @@ class Grown:
                 "AWS_ENDPOINT_URL": metered.s3.url,
             }
         )
-        token = fetch_local(
-            env["DSS_LOCAL_TOKEN_URL"], email="owner@example.org", group="dss", seconds=36_000
-        )
-        self._owner = self._api.signed_in(token)
+        self._owner = self._somebody()
         self._source = Clouds(env).stage(REPLICA, b"content")
         self._file = put_file(self._api, self._source)
         self._bundle = put_bundle(self._api, REPLICA, [self._file.named("name")])
@@ -208,9 +205,13 @@ class Grown:
         yield Call(
             name="PUT subscription",
             many=SUBSCRIPTIONS,
-            prepare=self._request(
-                "PUT", "/v1/subscriptions", owner, replica=REPLICA, json={"callback_url": _CALLBACK}
-            ),
+            prepare=lambda: self._request(
+                "PUT",
+                "/v1/subscriptions",
+                self._somebody(),
+                replica=REPLICA,
+                json={"callback_url": _CALLBACK},
+            )(),
         )
         for name, query, many in (("all match", _QUERY_ALL, HITS), ("ten of them match", _QUERY_RARE, ROWS)):
             search = self._request(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.growth import Grown, grown
 
-FEW, MANY = 10, 300
+FEW, MANY = 10, 200
 
 
 @pytest.fixture(scope="module")
