@@ -55,7 +55,7 @@ def works(*, audit_cpu: float, rebuild_cpu: float) -> Sequence[Work]:
             operations={
                 "class B": 2 + bundle,
                 "S3 PUT or list": 2 + bundle,
-                "Firestore reads": 2 + 14 * bundle,
+                "Firestore reads": 2 + 2 * bundle,
                 "Firestore writes": 1 + bundle,
             },
             cpu=0.97 / 92,
@@ -65,10 +65,10 @@ def works(*, audit_cpu: float, rebuild_cpu: float) -> Sequence[Work]:
         Work(
             name="events and index, both replicas",
             operations={
-                "class A": 2 * bundle,
-                "S3 PUT or list": 2 * bundle,
-                "Firestore reads": 2 * 15 * bundle,
-                "Firestore writes": 2 * 5 * bundle,
+                "class A": 3 * bundle,
+                "S3 PUT or list": 3 * bundle,
+                "Firestore reads": 2 * 5 * bundle,
+                "Firestore writes": 2 * 4 * bundle,
             },
             cpu=2 * 0.05 * bundle,
             workers=20,
@@ -119,11 +119,9 @@ def price_section(rows: Sequence[Work]) -> Iterator[str]:
     yield from (
         "## Time and price",
         "",
-        "By multiplication: CPU time of a file, divided among the workers of the default deployment (one",
-        "vCPU each),",
-        "and operations of a file by their prices. Traffic, storage and the requests of a cloud's own",
-        "copies are not",
-        "among them.",
+        "By multiplication: CPU time of a file, divided among the workers of the default deployment (one vCPU",
+        "each), and operations of a file by their prices. Traffic, storage and requests of a cloud's own copies",
+        "are not among them.",
         "",
         f"| work | CPU ms a file | workers | {sizes} | from |",
         "| --- | ---: | ---: |" + " ---: |" * len(SIZES) + " --- |",

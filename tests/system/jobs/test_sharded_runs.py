@@ -158,6 +158,8 @@ def test_a_shard_that_is_not_there_is_refused(system: AdminSystem) -> None:
     run = steps.begin(system.dss, new_uuid(), {**AUDIT, "shards": 2})
     run = steps.work(system.dss, run.id, run.attempt)
 
+    # Its shards are not done, so that it stays where it is.
+    assert steps.work(system.dss, run.id, run.attempt).cursor == run.cursor
     with pytest.raises(IllegalArguments, match="has 2 now, not one of number 2"):
         steps.work_on_shard(system.dss, run.id, run.attempt, 2)
     with pytest.raises(Conflict, match="another execution"):
