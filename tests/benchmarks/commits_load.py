@@ -17,6 +17,7 @@ from tests.benchmarks.locust_runs import Rows, run_locust
 from tests.benchmarks.paused_stack import NAMES
 from tests.benchmarks.processes import cpu_seconds, descendants
 from tests.benchmarks.sizes import sized
+from tests.benchmarks.text import paragraph
 from tests.support.dss import open_dss
 
 TARGET = 50
@@ -133,10 +134,13 @@ def _section(steps: Sequence[Step], chosen: Step) -> str:
         "",
         verdict,
         "",
-        f"Each rate for {SECONDS:.0f} s: a commit is a request that creates ten JSON files, and a PUT of a bundle",
-        "of them. Beside it five users read what was committed, two search by content, two look at facets. The",
-        "whole local system works meanwhile: both clouds, replication, index, catalogue and events, on the same",
-        "cores as the users. `behind`: bundles whose event was not in the journal when the load ended.",
+        paragraph(
+            f"Each rate for {SECONDS:.0f} s: a commit is a request that creates ten JSON files, and a PUT of a "
+            "bundle of them. Beside it five users read what was committed, two search by content, two look at "
+            "facets. The whole local system works meanwhile: both clouds, replication, index, catalogue and "
+            "events, on the same cores as the users. `behind`: bundles whose event was not in the journal when "
+            "the load ended."
+        ),
         "",
         "![Rates and cores](commits-load-steps.svg)",
         "",

@@ -25,6 +25,7 @@ from shared.identifiers import Fqid
 from tests.benchmarks.explore_bundles import NoBundles, real_bundles, variants
 from tests.benchmarks.explore_filled import Filling, fill
 from tests.benchmarks.sizes import sized
+from tests.benchmarks.text import paragraph
 from tests.support.postgresql_server import postgresql_server
 
 FILES = sized(461_287, 10_000)
@@ -114,10 +115,12 @@ def _section(filled: Filling, made: Sequence[Made]) -> str:
     lines = [
         "## Manifests",
         "",
-        f"Of all {filled.files:,} files of a catalogue, in {filled.bundles:,} bundles, read from PostgreSQL on the",
-        "same cores and written to a local file, in a process that does nothing else. What bundles say of",
-        "themselves comes from a file, not from a bucket. Memory is the peak of the process (VmHWM); `x` is a",
-        "multiple of the time of the fastest.",
+        paragraph(
+            f"Of all {filled.files:,} files of a catalogue, in {filled.bundles:,} bundles, read from PostgreSQL "
+            "on the same cores and written to a local file, in a process that does nothing else. What bundles "
+            "say of themselves comes from a file, not from a bucket. Memory is the peak of the process (VmHWM); "
+            "`x` is a multiple of the time of the fastest."
+        ),
         "",
         "| format | files | MB | s | x | files/s | Python CPU s | MiB |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

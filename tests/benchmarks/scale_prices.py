@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tests.benchmarks.text import paragraph
+
 FILES_A_BUNDLE = 10
 SIZES = (10**6, 10**8, 10**10)
 # USD for one of each. docs/deploy.md ("What costs") says where each is from, and when it was read.
@@ -119,9 +121,11 @@ def price_section(rows: Sequence[Work]) -> Iterator[str]:
     yield from (
         "## Time and price",
         "",
-        "By multiplication: CPU time of a file, divided among the workers of the default deployment (one vCPU",
-        "each), and operations of a file by their prices. Traffic, storage and requests of a cloud's own copies",
-        "are not among them.",
+        paragraph(
+            "By multiplication: CPU time of a file, divided among the workers of the default deployment (one "
+            "vCPU each), and operations of a file by their prices. Traffic, storage and requests of a cloud's "
+            "own copies are not among them."
+        ),
         "",
         f"| work | CPU ms a file | workers | {sizes} | from |",
         "| --- | ---: | ---: |" + " ---: |" * len(SIZES) + " --- |",
