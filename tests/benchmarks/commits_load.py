@@ -135,10 +135,13 @@ def _section(steps: Sequence[Step], chosen: Step) -> str:
         verdict,
         "",
         paragraph(
-            f"Each rate for {SECONDS:.0f} s: a commit is a request that creates ten JSON files, and a PUT of a "
-            "bundle of them. Beside it five users read what was committed, two search by content, two look at "
+            f"Each rate for {SECONDS:.0f} s: a commit is a request that creates ten JSON files, and a PUT "
+            f"of a "
+            "bundle of them. Beside it five users read what was committed, two search by content, two look "
+            "at "
             "facets. The whole local system works meanwhile: both clouds, replication, index, catalogue and "
-            "events, on the same cores as the users. `behind`: bundles whose event was not in the journal when "
+            "events, on the same cores as the users. `behind`: bundles whose event was not in the journal "
+            "when "
             "the load ended."
         ),
         "",

@@ -116,9 +116,12 @@ def _section(filled: Filling, made: Sequence[Made]) -> str:
         "## Manifests",
         "",
         paragraph(
-            f"Of all {filled.files:,} files of a catalogue, in {filled.bundles:,} bundles, read from PostgreSQL "
-            "on the same cores and written to a local file, in a process that does nothing else. What bundles "
-            "say of themselves comes from a file, not from a bucket. Memory is the peak of the process (VmHWM); "
+            f"Of all {filled.files:,} files of a catalogue, in {filled.bundles:,} bundles, read from "
+            f"PostgreSQL "
+            "on the same cores and written to a local file, in a process that does nothing else. What "
+            "bundles "
+            "say of themselves comes from a file, not from a bucket. Memory is the peak of the process "
+            "(VmHWM); "
             "`x` is a multiple of the time of the fastest."
         ),
         "",

@@ -123,7 +123,8 @@ def price_section(rows: Sequence[Work]) -> Iterator[str]:
         "",
         paragraph(
             "By multiplication: CPU time of a file, divided among the workers of the default deployment (one "
-            "vCPU each), and operations of a file by their prices. Traffic, storage and requests of a cloud's "
+            "vCPU each), and operations of a file by their prices. Traffic, storage and requests of a "
+            "cloud's "
             "own copies are not among them."
         ),
         "",
