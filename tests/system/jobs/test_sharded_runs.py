@@ -211,6 +211,20 @@ def insist(step: Callable[..., AdminRun], *arguments: Any) -> AdminRun:
             return step(*arguments)
 
 
+def test_what_rests_on_other_shards_is_restored_after_them(populated: ManualSystem) -> None:
+    dss = populated.dss
+    before = {name: snapshot(populated, name) for name in REPLICAS}
+    populated.delete_catalog()
+    for name in REPLICAS:
+        run = steps.begin(dss, new_uuid(), {"kind": "rebuild", "replica": name, "shards": 4})
+        while not run.over:
+            run = steps.work(dss, run.id, run.attempt)
+            steps.work_on_shards(dss, run)
+        assert steps.finish(dss, run.id, run.attempt).counts["failed"] == 0
+
+    assert {name: snapshot(populated, name) for name in REPLICAS} == before
+
+
 def test_a_rebuild_in_shards_that_is_killed_at_every_step_makes_the_catalog_that_was_lost(
     populated: ManualSystem,
 ) -> None:
