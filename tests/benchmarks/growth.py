@@ -10,8 +10,8 @@ from tests.benchmarks.sizes import sized
 from tests.support.growth import Call, grown
 from tests.support.metered_api import Bill
 
-# The emulator holds each query against all documents.
-SIZES = (10, 1000, sized(100_000, 4_000))
+# The emulator holds each query against all documents: the largest size takes hours.
+SIZES = (10, sized(1000, 100), sized(100_000, 1000))
 
 
 def growth() -> str:
