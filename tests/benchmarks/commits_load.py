@@ -127,12 +127,14 @@ def _section(steps: Sequence[Step], chosen: Step) -> str:
             f"{held} of {TARGET} bundles a second are held here; at {last.offered} offered, "
             f"{last.reached:.1f} "
             f"were reached, {last.reached / last.offered:.0%} of them, and {last.busiest} used most, "
-            f"{last.cores[last.busiest]:.2f} of {os.cpu_count()} cores."
+            f"{last.cores[last.busiest]:.2f} of {os.cpu_count()} cores. All of the system's processes "
+            f"together "
+            f"had {sum(last.cores.values()):.2f}; the users and what else the machine did had the rest."
         )
     lines = [
         "## Commits",
         "",
-        verdict,
+        paragraph(verdict),
         "",
         paragraph(
             f"Each rate for {SECONDS:.0f} s: a commit is a request that creates ten JSON files, and a PUT "
