@@ -21,7 +21,6 @@ from tests.benchmarks.contract import contract
 from tests.benchmarks.drs import drs
 from tests.benchmarks.explore import explore
 from tests.benchmarks.explore_load import explore_load
-from tests.benchmarks.growth import growth
 from tests.benchmarks.ingest import ingest
 from tests.benchmarks.limits import limits
 from tests.benchmarks.manifests import manifests
@@ -54,7 +53,6 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "explore-load": explore_load,
     "manifests": manifests,
     "pages": pages,
-    "growth": growth,
     "commits-load": commits_load,
     "scale": scale,
     "client": client,
