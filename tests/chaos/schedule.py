@@ -8,8 +8,9 @@ from tests.chaos.faults.base import Fault
 
 # Seconds that a fault lasts, of a kind that lasts.
 _SHORTEST, _LONGEST = 0.5, 8.0
-# Seconds between the beginnings of two faults, on average: several are under way at any time.
-_APART = 1.5
+# Seconds between the beginnings of two faults, on average: several are under way at any time. In a short run
+# they come closer together, so that there are about so many.
+_APART, _FEWEST = 1.5, 60
 # Before the first fault, and after the last one, seconds with none.
 CALM = 5.0
 
@@ -20,8 +21,8 @@ def schedule(seed: int, seconds: float) -> list[Fault]:
 
 
 def _faults(chance: random.Random, seconds: float) -> Iterator[Fault]:
-    at = CALM
-    while (at := at + chance.expovariate(1 / _APART)) < seconds - CALM:
+    at, apart = CALM, min(_APART, (seconds - 2 * CALM) / _FEWEST)
+    while (at := at + chance.expovariate(1 / apart)) < seconds - CALM:
         kind = chance.choice(KINDS)
         lasting = chance.uniform(_SHORTEST, _LONGEST) if kind.lasts else 0.0
         target = chance.choice(kind.targets)
