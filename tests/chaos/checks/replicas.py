@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -52,25 +52,30 @@ def _bundle(world: World, api: Api, replica: str, written: Written) -> Iterator[
 
 def contested(world: World) -> list[str]:
     """Return the versions that rivals wrote and that differ between replicas."""
-    api = world.api()
-    found = []
-    for name in list(world.contested):
-        uuid, _, version = name.partition(".")
-        values = {read_version(world, api, replica, Version(uuid, version)) for replica in REPLICAS}
-        if len(values) > 1 or None in values:
-            found.append(f"{name}: {values}")
-    return found
+    names = list(world.contested)
+    found = _values(world, [Version(*name.split(".", 1)) for name in names])
+    return [
+        f"{name}: {values}"
+        for name, values in zip(names, found, strict=True)
+        if len(values) > 1 or None in values
+    ]
+
+
+def _values(world: World, versions: Sequence[Version]) -> Iterator[set[str | None]]:
+    """Yield what replicas answer about versions, in their order: one value if they agree."""
+
+    def look(version: Version) -> set[str | None]:
+        api = world.api()
+        return {read_version(world, api, replica, version) for replica in REPLICAS}
+
+    return map_in_threads(look, versions, threads=AT_ONCE)
 
 
 def abandoned(world: World) -> list[str]:
     """Return the versions that were not acknowledged, and are on some replicas only."""
-    api = world.api()
-    found = []
-    for name, bundle in list(world.abandoned.items()):
-        values = {read_version(world, api, replica, bundle) for replica in REPLICAS}
-        if name not in world.written and len(values) > 1:
-            found.append(f"{name}: {values}")
-    return found
+    left = [bundle for name, bundle in list(world.abandoned.items()) if name not in world.written]
+    found = _values(world, left)
+    return [f"{bundle}: {values}" for bundle, values in zip(left, found, strict=True) if len(values) > 1]
 
 
 def patches(world: World) -> list[str]:
