@@ -19,6 +19,8 @@ from shared.tracing import kept_trace
 
 # A step takes half an hour at most (see workflows/), and touches its job when it begins.
 ABANDONED_AFTER = timedelta(hours=1)
+# Longer than a request takes that begins a job and starts its execution. Two executions do no harm.
+_STARTED_WITHIN = timedelta(minutes=2)
 _NOTED_EVERY = timedelta(minutes=1)
 # How long a job's status can be read. Firestore then removes the document by itself.
 KEPT_FOR = timedelta(days=30)
@@ -51,6 +53,11 @@ class Attempted(Protocol):
         ...
 
     @property
+    def execution(self) -> str:
+        """The name of the execution that works on the latest attempt; empty if none is known to."""
+        ...
+
+    @property
     def touched(self) -> datetime:
         """When a step last worked on it."""
         ...
@@ -78,10 +85,10 @@ class AttemptCatalog(Generic[Job]):
         return {snapshot.id: self._read(snapshot) for snapshot in snapshots}
 
     def abandoned(self) -> list[Job]:
-        """Return the running jobs that no step has worked on for an hour."""
+        """Return the running jobs that no step has worked on for an hour, and those that nobody started."""
         running = self._database.query(self._running())
         now = self._database.clock.now()
-        return [job for job in map(self._read, running) if may_begin_again(job, now)]
+        return [job for job in map(self._read, running) if may_begin_again(job, now) or _was_left(job, now)]
 
     def under_way(self) -> int:
         """Return the number of running jobs; a read for each thousand of them."""
@@ -171,6 +178,11 @@ class AttemptCatalog(Generic[Job]):
 def may_begin_again(job: Attempted, now: datetime) -> bool:
     """Return whether no execution works on a job any more."""
     return job.state is not JobState.RUNNING or job.touched < now - ABANDONED_AFTER
+
+
+def _was_left(job: Attempted, now: datetime) -> bool:
+    """Return whether who began an attempt could not start its execution, or was killed before."""
+    return not job.execution and job.touched < now - _STARTED_WITHIN
 
 
 def _new_attempt(previous: Attempted | None, now: datetime) -> dict[str, Any]:

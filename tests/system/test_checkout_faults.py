@@ -17,6 +17,7 @@ from shared.checkouts.jobs import request_checkout, resume_abandoned_checkouts
 from shared.checkouts.mails import send_due_mails
 from shared.checksums import MIB, checksums_of
 from shared.clock import SystemClock
+from shared.errors import Unavailable
 from shared.identifiers import Fqid, Kind
 from shared.messages import ObjectEvent
 from shared.replication import replicate
@@ -299,6 +300,42 @@ def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
         assert await_checkout(rig.api, replica, job_id)["status"] == "SUCCEEDED"
     finally:
         rig.at(SystemClock())
+
+
+class NoWorkflows:
+    """Cloud Workflows, while it does not answer."""
+
+    def start(self, workflow: str, _: object) -> str:
+        """Raise an error."""
+        raise Unavailable(f"workflow {workflow}: it could not be started")
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_checkout_that_was_begun_and_could_not_be_started_is_started_minutes_later(
+    rig: Harness, replica: str, bundle: Version
+) -> None:
+    order = CheckoutOrder(
+        kind=Kind.BUNDLE,
+        fqid=Fqid(bundle.uuid, bundle.version),
+        replica=replica,
+        bucket=rig.clouds.checkout[replica],
+    )
+    asked = dataclasses.replace(rig.dss, workflows=NoWorkflows())  # type: ignore[arg-type]
+    with pytest.raises(Unavailable):
+        request_checkout(asked, order, f"{new_uuid()}@example.org")
+    begun = rig.dss.catalog.checkouts.get(order.job_id)
+    assert begun
+    # Who has begun it may be about to start it.
+    assert order.job_id not in resume_abandoned_checkouts(rig.dss)
+    later = rig.at(ClockAhead(timedelta(minutes=3)))
+    try:
+        assert order.job_id in resume_abandoned_checkouts(later)
+        assert await_checkout(rig.api, replica, order.job_id)["status"] == "SUCCEEDED"
+    finally:
+        rig.at(SystemClock())
+    ended = rig.dss.catalog.checkouts.get(order.job_id)
+    assert ended
+    assert (ended.attempt, ended.resumed) == (begun.attempt, begun.resumed)
 
 
 @pytest.mark.parametrize("replica", ["gcp"])

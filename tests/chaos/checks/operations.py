@@ -2,25 +2,18 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from functions.sweep import ABANDONED
-from shared.catalog.attempts import ABANDONED_AFTER
 from shared.parallel import map_in_threads
 from tests.chaos.checks.replicas import AT_ONCE
 from tests.chaos.clients.world import World, Written
-from tests.chaos.clocks import Apart
-from tests.chaos.history import OK, clock
+from tests.chaos.history import OK
 from tests.support.api import Api
 from tests.support.audit_lines import AuditLines
 from tests.support.checkouts import read_objects
 from tests.support.clouds import REPLICAS
 from tests.support.command_line import dss
-
-# Seconds between two looks after work that seems to be abandoned.
-_RESUMED_EACH = 60
 
 
 def checkouts(world: World) -> list[str]:
@@ -73,7 +66,7 @@ def _imported(api: Api, replica: str, import_id: str, name: str) -> Iterator[str
 
 
 def under_way(world: World) -> list[str]:
-    """Return how much of each kind of work is still running; have a sweep an hour later look after it."""
+    """Return how much of each kind of work is still running."""
     catalog = world.dss.catalog
     running: dict[str, Any] = {
         "copies": catalog.jobs.under_way(),
@@ -81,18 +74,7 @@ def under_way(world: World) -> list[str]:
         "imports": catalog.imports.under_way(),
         "manifests": catalog.manifests.under_way(),
     }
-    found = [f"{count} {name} are running" for name, count in running.items() if count]
-    if found and clock() > world.resumed + _RESUMED_EACH:
-        world.resumed = clock()
-        _resume(world)
-    return found
-
-
-def _resume(world: World) -> None:
-    """Do what the sweep does in an hour: what was killed before it had begun is begun then."""
-    later = replace(world.dss, clock=Apart(ABANDONED_AFTER.total_seconds() + 1))
-    for _, resume in ABANDONED:
-        resume(later)
+    return [f"{count} {name} are running" for name, count in running.items() if count]
 
 
 def dead_letters(world: World) -> list[str]:

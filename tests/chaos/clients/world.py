@@ -74,8 +74,6 @@ class World:
     # How often each status came; by what is wrong, examples that clients have seen.
     statuses: dict[int, int] = field(default_factory=dict)
     wrong: dict[str, list[str]] = field(default_factory=dict)
-    # When work that was killed before it had begun was last looked after.
-    resumed: float = 0.0
     # What each client has done so far.
     done: dict[str, int] = field(default_factory=dict)
 
