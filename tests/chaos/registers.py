@@ -9,7 +9,8 @@ they can lie, since it took effect between its start and its end:
     PUT   refused                       claimed by another one no later than its end
     GET   found content a               written no later than its end, deleted no earlier than its start
     GET   found nothing, before DELETE  written no earlier than its start
-    GET   found nothing, later          deleted no later than its end
+    GET   found nothing, after it was   deleted no later than its end
+          there, and after DELETE
 """
 
 import math
@@ -74,7 +75,10 @@ def _deleted(operations: Sequence[Operation]) -> list[str]:
     deletions = _deletions(operations)
     begun = min((each.start for each in deletions), default=math.inf)
     done = min((each.end for each in deletions if each.outcome == OK), default=math.inf)
-    gone = min((each.end for each in _absences(operations) if each.start > begun), default=math.inf)
+    # What has not arrived on a replica yet is not gone.
+    there = min((each.end for each in _proofs(operations)), default=math.inf)
+    absences = (each for each in _absences(operations) if each.start > max(begun, there))
+    gone = min((each.end for each in absences), default=math.inf)
     latest = min(done, gone)
     late = [
         each

@@ -33,6 +33,18 @@ def done(action: str, value: str, start: float, end: float, outcome: str = OK) -
         ([done(WRITE, "a", 5, 6), done(WRITE, "b", 1, 2, REFUSED)], "refused before anybody had written it"),
         # A name is claimed before it is there.
         ([done(WRITE, "a", 1, 9), done(WRITE, "b", 2, 3, REFUSED), done(READ, ABSENT, 4, 5)], ""),
+        # It comes to another replica while its deletion is under way.
+        (
+            [
+                done(WRITE, "a", 1, 2, UNKNOWN),
+                done(DELETE, "", 3, 20, UNKNOWN),
+                done(READ, ABSENT, 4, 5),
+                done(READ, "a", 6, 7),
+                done(DELETE, "", 21, 22),
+                done(READ, ABSENT, 23, 24),
+            ],
+            "",
+        ),
         (
             [done(WRITE, "a", 1, 2), done(DELETE, "", 3, 4), done(READ, "a", 5, 6)],
             "after it was gone at 4.000",
