@@ -6,8 +6,9 @@ from typing import Any
 
 from tests.chaos.faults import KINDS
 from tests.chaos.history import OK, READ, WRITE
-from tests.chaos.report import Outcome
+from tests.chaos.report import Outcome, percentile
 
+_PERCENT = range(1, 101)
 # Seconds of a bar.
 _STEP = 5
 
@@ -84,8 +85,7 @@ def _draw_recovery(axes: Any, outcome: Outcome) -> None:
     """Draw the share of times within which something works again."""
     for name, times in outcome.recoveries().items():
         if times:
-            shares = [100 * (number + 1) / len(times) for number in range(len(times))]
-            axes.step(sorted(times), shares, where="post", label=name)
+            axes.step([percentile(times, each) for each in _PERCENT], _PERCENT, where="post", label=name)
     axes.set_xscale("log")
     axes.set_xlabel("seconds")
     axes.set_ylabel("% within")
