@@ -13,6 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from run.api.errors import problem_body
+from shared.errors import Unavailable
 
 # Bytes. Most proxies allow less.
 MAX_HEAD = 64 * 1024
@@ -129,8 +130,13 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int, code: str, title: str) -> None:
         """Answer outside of the application, and close."""
         body = problem_body(status, code, title).encode()
+        retry_after = (
+            f"retry-after: {Unavailable.retry_after}\r\n"
+            if status == http.HTTPStatus.SERVICE_UNAVAILABLE
+            else ""
+        )
         head = (
-            f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\n"
+            f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\n{retry_after}"
             f"content-type: application/problem+json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
