@@ -7,7 +7,7 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 # Texts in command lines, and the names of these processes in the report.
-_BACK_ENDS = {"CloudFirestore": "Firestore", "gcs_server": "GCS", "local.servers.s3": "S3"}
+_BACK_ENDS = {"CloudFirestore": "Firestore", "[gcs]": "GCS", "[s3]": "S3"}
 
 
 def cpu_seconds(pid: int) -> float:

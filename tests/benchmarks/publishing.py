@@ -18,7 +18,7 @@ _FIRST = 5
 _LONGEST_SECONDS = 600
 # Texts in command lines, and the names of these processes in the report; then those that stand in for clouds.
 _OURS = {
-    "run.api.main:app": "API",
+    "[api]": "API",
     "[s3_events]": "s3_events",
     "[sync]": "sync",
     "[index]": "index",
@@ -26,9 +26,9 @@ _OURS = {
     "[notify]": "notify",
 }
 _STAND_INS = {
-    "local.servers.push": "push",
-    "gcs_server": "GCS",
-    "local.servers.s3": "S3",
+    "[push]": "push",
+    "[gcs]": "GCS",
+    "[s3]": "S3",
     "CloudFirestore": "Firestore",
     "cloud-pubsub-emulator": "Pub/Sub",
     "postgres": "PostgreSQL",
