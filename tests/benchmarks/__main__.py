@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local.errors import LocalError
-from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.client import client
 from tests.benchmarks.commits_load import commits_load
 from tests.benchmarks.contract import contract
@@ -22,6 +21,7 @@ from tests.benchmarks.drs import drs
 from tests.benchmarks.explore import explore
 from tests.benchmarks.explore_load import explore_load
 from tests.benchmarks.ingest import ingest
+from tests.benchmarks.latency import latency
 from tests.benchmarks.limits import limits
 from tests.benchmarks.manifests import manifests
 from tests.benchmarks.notifications import notifications
@@ -43,8 +43,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "drs": drs,
     "limits": limits,
     "operations": operations,
+    "latency": latency,
     "replication": replication,
-    "checkouts": checkouts,
     "ingest": ingest,
     "publishing": publishing,
     "notifications": notifications,

@@ -5,37 +5,26 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.checksums import MIB
-from tests.benchmarks.copies import Copied, Load
-from tests.benchmarks.paused_stack import PausedStack, busy_cores, paused_stack
-from tests.benchmarks.rclone import Rclone, find_rclone
-from tests.benchmarks.replication_report import ratios, table_of_copies
+from boto3.s3.transfer import TransferConfig
+
+from shared.checksums import MIB, Checksums, part_size
+from tests.benchmarks.copies import LARGE, Copied, Load
+from tests.benchmarks.paused_stack import PausedStack, spent
+from tests.benchmarks.rclone import Rclone
 from tests.support.api import Api, Version, put_bundle, put_file
 from tests.support.checkouts import check_out, checkout_status
-from tests.support.clouds import REPLICAS, Clouds
+from tests.support.clouds import Clouds
 from tests.support.large_objects import stage_large, write_numbered_blocks
 
-LOADS = (
-    Load(name="1,000 files of 100 KiB", count=1000, size=100 * 1024, rounds=2),
-    Load(name="1 file of 1 GiB", count=1, size=1024 * MIB, rounds=2),
-)
 _THREADS = 8
 _LONGEST_SECONDS = 180
 # Seconds between two looks at a job; half of it is the error of what is measured.
 _POLL_SECONDS = 0.05
 _REMOTES = {"gcp": "gcs", "aws": "s3"}
-
-_ABOUT = """\
-A bundle to the DSS checkout bucket, and `rclone copy` of the same objects to the same bucket, within one
-cloud, on one running system, in turns. The bucket is emptied before each round.
-
-- The DSS: timed is from POST /bundles/{uuid}/checkout to the first answer that says SUCCEEDED, the start of
-  the workflow included; every copy is proved by its checksums.
-- rclone: timed is from start to exit. It lists both sides and has the store copy; nothing is proved.
-"""
 
 
 class CheckoutContest:
@@ -62,10 +51,10 @@ class CheckoutContest:
             contestants = ["DSS", "rclone"]
             for who in contestants if number % 2 else reversed(contestants):
                 self._empty()
-                before, began = self._stack.cpu(), time.monotonic()
+                before = self._stack.cpu()
                 seconds = self._check_out(bundle) if who == "DSS" else self._copy(load)
-                cores = busy_cores(before, self._stack.cpu(), time.monotonic() - began)
-                row = Copied(load=self._named(load), who=who, round=number, seconds=seconds, cores=cores)
+                cpu = spent(before, self._stack.cpu())
+                row = Copied(load=self._named(load), who=who, round=number, seconds=seconds, cpu=cpu)
                 print(row, flush=True)
                 self._require(load)
                 figures.append(row)
@@ -74,14 +63,16 @@ class CheckoutContest:
 
     def _named(self, load: Load) -> Load:
         name = f"{load.name}, {self._replica}"
-        return Load(name=name, count=load.count, size=load.size, rounds=load.rounds)
+        return replace(load, name=name)
 
     def _staged(self, load: Load) -> list[str]:
         """Put source objects into the staging bucket, under one prefix; return their URLs."""
-        if load.size > 64 * MIB:
+        if load.size > LARGE:
             with tempfile.TemporaryDirectory() as scratch:
                 path = Path(scratch) / "large"
                 checksums = write_numbered_blocks(path, load.size)
+                # And its blob: content that is there need not be verified.
+                self._upload(path, checksums)
                 return [stage_large(self._clouds, self._replica, path, checksums)]
 
         def stage(number: int) -> str:
@@ -90,6 +81,16 @@ class CheckoutContest:
 
         with ThreadPoolExecutor(_THREADS) as threads:
             return list(threads.map(stage, range(load.count)))
+
+    def _upload(self, path: Path, checksums: Checksums) -> None:
+        """Put a blob into the main bucket, in the parts of its `s3_etag`."""
+        bucket, key = self._clouds.main[self._replica], checksums.blob_key
+        if self._replica == "gcp":
+            self._clouds.gcs.bucket(bucket).blob(key).upload_from_filename(str(path))
+            return
+        part = part_size(path.stat().st_size)
+        config = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=2)
+        self._clouds.s3.upload_file(str(path), bucket, key, Config=config)
 
     def _bundle(self, sources: Sequence[str]) -> Version:
         with ThreadPoolExecutor(_THREADS) as threads:
@@ -116,6 +117,7 @@ class CheckoutContest:
         return self._rclone.copy(
             f"{remote}:{self._clouds.staging[self._replica]}/{self._prefix}/",
             f"{remote}:{bucket}/rclone/",
+            *load.rclone["rclone"],
             # After a copy in parts rclone asks for `versionId=null`, to which moto answers 400.
             *(("--s3-no-head",) if load.size > 64 * MIB else ()),
         )
@@ -142,18 +144,3 @@ class CheckoutContest:
         for start in range(0, len(keys), 1000):
             rows = [{"Key": key} for key in keys[start : start + 1000]]
             self._clouds.s3.delete_objects(Bucket=bucket, Delete={"Objects": rows})
-
-
-def checkouts() -> str:
-    """Measure, and return the section of the report. Raises LocalError."""
-    find_rclone()
-    figures = []
-    with paused_stack() as stack:
-        for replica in REPLICAS:
-            contest = CheckoutContest(stack, replica)
-            contest.warm_up()
-            for load in LOADS:
-                figures += contest.run(load)
-    return "\n".join(
-        ["## Checkout beside rclone", "", _ABOUT, *table_of_copies(figures), "", *ratios(figures), ""]
-    )

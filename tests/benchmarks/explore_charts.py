@@ -1,8 +1,9 @@
 """Charts of a load test: how many requests there were from second to second, and how long each kind took."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tests.benchmarks.charts import svg
 
 Row = Mapping[str, str]
 _ALL = "Aggregated"
@@ -11,20 +12,15 @@ _P50, _P95 = "50%", "95%"
 
 def draw(rows: Sequence[Row], history: Sequence[Row]) -> bytes:
     """Return an SVG of Locust's statistics: its rows by request, and those of all requests by time."""
-    # Only here: imported for the first time on a machine, matplotlib starts processes to find the fonts.
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    return svg(_draw, rows, history)
 
+
+def _draw(figure: Any, rows: Sequence[Row], history: Sequence[Row]) -> None:
     kinds = [row for row in rows if row["Name"] != _ALL]
-    figure = Figure(figsize=(9, 5 + len(kinds) / 4), layout="constrained")
+    figure.set_size_inches(9, 5 + len(kinds) / 4)
     over_time, by_kind = figure.subplots(2, 1, height_ratios=[3, 1 + len(kinds) / 4])
     _draw_over_time(over_time, [row for row in history if row["Name"] == _ALL])
     _draw_by_kind(by_kind, kinds)
-    drawn = io.BytesIO()
-    # The same statistics are the same file.
-    with mpl.rc_context({"svg.hashsalt": "dss", "svg.fonttype": "none"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()
 
 
 def _draw_over_time(axes: Any, rows: Sequence[Row]) -> None:
@@ -64,10 +60,13 @@ def draw_steps(
     offered: Sequence[float], reached: Sequence[float], cores: Sequence[Mapping[str, float]]
 ) -> bytes:
     """Return an SVG of the rates that were reached of those offered, and the cores that each process used."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    return svg(_draw_steps, offered, reached, cores)
 
-    figure = Figure(figsize=(9, 7), layout="constrained")
+
+def _draw_steps(
+    figure: Any, offered: Sequence[float], reached: Sequence[float], cores: Sequence[Mapping[str, float]]
+) -> None:
+    figure.set_size_inches(9, 7)
     rates, used = figure.subplots(2, 1)
     rates.plot(offered, offered, ":", color="tab:gray", label="offered")
     rates.plot(offered, reached, "o-", color="tab:blue", label="reached")
@@ -79,7 +78,3 @@ def draw_steps(
     for axes in (rates, used):
         axes.set_ylim(bottom=0)
         axes.legend(loc="upper left", fontsize="small")
-    drawn = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "dss", "svg.fonttype": "none"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from local.components import TABLE, events
-from local.components.base import Component, Exported
+from local.components.base import Component, Exported, nothing
+from local.components.latency import delayed
 from local.config import StackConfig, base_environment
 from local.stack import Stack
 from local.supervisor.processes import Processes
@@ -15,7 +16,7 @@ from tests.benchmarks.sync_log import SyncLog
 
 # Texts in command lines, and the names of these processes in the report.
 NAMES = {
-    "run.api.main:app": "API",
+    "[api]": "API",
     "[sync]": "sync",
     "[s3_events]": "s3_events",
     "[copy]": "copy",
@@ -24,10 +25,10 @@ NAMES = {
     "[notify]": "notify",
     "[explore]": "explore",
     "postgres -D": "PostgreSQL",
-    "workflows_server": "workflows",
+    "[workflows]": "workflows",
     "local.servers.push": "push",
-    "gcs_server": "GCS",
-    "local.servers.s3": "S3",
+    "[gcs]": "GCS",
+    "[s3]": "S3",
     "CloudFirestore": "Firestore",
     "cloud-pubsub-emulator": "Pub/Sub",
 }
@@ -64,17 +65,21 @@ class PausedStack:
 
 
 @contextlib.contextmanager
-def paused_stack() -> Iterator[PausedStack]:
-    """Run the whole system without pushing its events. Raises LocalError."""
+def paused_stack(milliseconds: float = 0) -> Iterator[PausedStack]:
+    """Run the whole system without pushing its events. Raises LocalError.
+
+    `milliseconds` pass before every request to GCS, S3 and Firestore.
+    """
     pushing: list[Component] = []
 
     def without_process(config: StackConfig, exported: Exported) -> Component:
         component = events.pushing(config, exported)
         pushing.append(component)
-        return replace(component, command=())
+        # Nothing listens until events are pushed.
+        return replace(component, command=(), ready=nothing)
 
     table = tuple(without_process if builder is events.pushing else builder for builder in TABLE)
-    stack = Stack(port=0, table=table)
+    stack = Stack(port=0, table=delayed(table, milliseconds) if milliseconds else table)
     with stack.running() as env:
         yield PausedStack(env, _complete(pushing[0], stack))
 
@@ -84,7 +89,13 @@ def _complete(component: Component, stack: Stack) -> Component:
     return replace(component, environment={**base_environment(stack.caller), **component.environment})
 
 
+def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """Return the CPU seconds that each process had in between, most first."""
+    used = {name: after[name] - before.get(name, 0.0) for name in after}
+    return dict(sorted(used.items(), key=lambda item: -item[1]))
+
+
 def busy_cores(before: Mapping[str, float], after: Mapping[str, float], seconds: float) -> dict[str, float]:
     """Return how many cores each process used, most first; leave out those below 0.05."""
-    cores = {name: (after[name] - before.get(name, 0.0)) / seconds for name in after}
-    return {name: used for name, used in sorted(cores.items(), key=lambda item: -item[1]) if used >= 0.05}
+    cores = {name: used / seconds for name, used in spent(before, after).items()}
+    return {name: used for name, used in cores.items() if used >= 0.05}
