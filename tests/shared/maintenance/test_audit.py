@@ -87,7 +87,7 @@ def test_memory_does_not_grow_with_what_is_audited() -> None:
         events=lambda *_: iter(()),
         journals=lambda *_: iter(()),
     )
-    files = SimpleNamespace(get=lambda fqid: record(int(fqid.uuid[:8], 16)))
+    files = SimpleNamespace(get_together=lambda fqid: record(int(fqid.uuid[:8], 16)))
     replica = Replica(name="gcp", open_store=lambda: store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(
         settings=SETTINGS,
@@ -176,7 +176,7 @@ def test_a_repair_is_tried_again_while_a_cloud_falters() -> None:
 
     store: Any = SimpleNamespace(create=create, stat=stat)
     replica = Replica(name="gcp", open_store=lambda: store, bucket="bucket", checkout_bucket="")
-    files = SimpleNamespace(get=lambda _: record(1))
+    files = SimpleNamespace(get_together=lambda _: record(1))
     dss: Any = SimpleNamespace(
         clock=HastyClock(), replicas=Replicas(replica), catalog=SimpleNamespace(files=files)
     )
