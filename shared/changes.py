@@ -58,4 +58,4 @@ def _counts(dss: Dss, kind: Kind, change: Change) -> bool:
         visible, hidden = bool(collection and collection.available), False
     if visible or hidden:
         return not hidden
-    return change.began > dss.clock.now() - _CHANGE_TAKES
+    return change.age < _CHANGE_TAKES

@@ -5,7 +5,7 @@ head of the new version, so that of several such writers one succeeds.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from google.cloud.firestore_v1 import LastUpdateOption
@@ -19,10 +19,13 @@ _KEPT_FOR = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A claim to replace a version: the version that is to follow it, and when that was begun."""
+    """A claim to replace a version: the version that is to follow it, and how old the claim is.
+
+    Its age is by Firestore's clock: those of two processes may be minutes apart.
+    """
 
     successor: Fqid
-    began: datetime
+    age: timedelta
     # When Firestore wrote it: the condition on which another claim takes its place.
     written: Any = field(default=None, compare=False)
 
@@ -36,11 +39,12 @@ class ChangeCatalog:
 
     def get(self, kind: Kind, base: Fqid) -> Change | None:
         """Return the claim to replace a version, in one read."""
-        snapshot = self._database.get(self._collection.document(f"{kind}.{base}"))
-        if not snapshot.exists:
+        reference = self._collection.document(f"{kind}.{base}")
+        snapshot = next(self._database.get_many([reference]), None)
+        if snapshot is None:
             return None
         successor = Fqid(base.uuid, snapshot.get("successor"))
-        return Change(successor=successor, began=snapshot.get("began"), written=snapshot.update_time)
+        return Change(successor=successor, age=snapshot.age, written=snapshot.update_time)
 
     def claim(self, kind: Kind, base: Fqid, successor: Fqid, *, instead_of: Change | None) -> Write:
         """Return the write that claims to replace a version.
@@ -49,7 +53,7 @@ class ChangeCatalog:
         """
         reference = self._collection.document(f"{kind}.{base}")
         now = self._database.clock.now()
-        document = {"successor": successor.version, "began": now, "expires": now + _KEPT_FOR}
+        document = {"successor": successor.version, "expires": now + _KEPT_FOR}
         if instead_of is None:
             return lambda batch: batch.create(reference, document)
         unchanged = LastUpdateOption(instead_of.written)

@@ -53,11 +53,17 @@ class Snapshot(DocumentSnapshot[Any]):
     What it returns belongs to the caller: each call decodes anew. Queries take it as a position.
     """
 
-    def __init__(self, client: firestore.Client, name: str, document: Any = None) -> None:
-        """`name` is the full one, and `document` the message, None if there is no document."""
+    def __init__(
+        self, client: firestore.Client, name: str, document: Any = None, read_time: Any = None
+    ) -> None:
+        """`name` is the full one, and `document` the message, None if there is no document.
+
+        `read_time` is when it was read, by Firestore's clock, if Firestore has said that.
+        """
         self._owner = client
         self._name = name
         self._document = document
+        self._read_time = read_time
 
     @property
     def exists(self) -> bool:
@@ -78,6 +84,13 @@ class Snapshot(DocumentSnapshot[Any]):
         """When the document last changed."""
         moment: DatetimeWithNanoseconds = _precise(self._document.update_time)
         return moment
+
+    @property
+    def age(self) -> timedelta:
+        """For how long the document has not changed, by Firestore's clock alone; only `get_many` can tell."""
+        changed = self._document.update_time
+        seconds = self._read_time.seconds - changed.seconds
+        return timedelta(seconds=seconds, microseconds=(self._read_time.nanos - changed.nanos) / 1000)
 
     @property
     def _data(self) -> dict[str, Any] | None:
@@ -156,7 +169,7 @@ class Reads:
             mask=None if fields is None else {"field_paths": fields},
         )
         return [
-            Snapshot(self._client, answer.found.name, answer.found)
+            Snapshot(self._client, answer.found.name, answer.found, answer.read_time)
             if answer.HasField("found")
             else Snapshot(self._client, answer.missing)
             for answer in self._ask_all(self._batch_get, request, f"database={self._database}", timeout)

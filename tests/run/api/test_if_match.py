@@ -1,18 +1,19 @@
 """`If-Match` of PATCH: a change of the newest version, or none."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
-from google.cloud.firestore import Client
 
 from local.api import api_process
+from shared import changes
+from shared.changes import claim_change
 from shared.clock import SystemClock
-from shared.identifiers import version_of
+from shared.errors import PreconditionFailed
+from shared.identifiers import Fqid, Kind, version_of
 from tests.support.api import (
     Api,
     Version,
@@ -24,7 +25,7 @@ from tests.support.api import (
     put_file,
 )
 from tests.support.clouds import REPLICAS, Clouds
-from tests.support.dss import firestore_client
+from tests.support.dss import firestore_client, open_dss_for_threads
 
 KINDS = ("bundles", "collections")
 
@@ -66,13 +67,6 @@ def put(api: Api, clouds: Clouds, replica: str, kind: str, version: str = "") ->
 @pytest.fixture(params=KINDS)
 def changed(request: pytest.FixtureRequest, api: Api, clouds: Clouds, replica: str) -> Changed:
     return put(api, clouds, replica, request.param)
-
-
-@pytest.fixture
-def firestore(stack: dict[str, str]) -> Iterator[Client]:
-    client = firestore_client(stack)
-    yield client
-    client.close()
 
 
 @pytest.mark.parametrize("form", ["{}", '"{}"', "*"])
@@ -168,8 +162,15 @@ def test_a_version_can_be_replaced_again_once_its_successor_is_deleted(
     assert changed.newest(api) == again.json()["version"]
 
 
-def test_a_killed_change_keeps_others_out_for_a_minute(
-    stack: dict[str, str], api: Api, firestore: Client, changed: Changed
+class _Ahead(SystemClock):
+    """A clock that is ahead by all that clients may be ahead."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(minutes=10)
+
+
+def test_a_killed_change_keeps_others_out_for_a_minute_of_firestores_clock(
+    stack: dict[str, str], api: Api, changed: Changed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point = f"{changed.kind.removesuffix('s')}: head created"
     with api_process(stack, {"DSS_FAULT_POINT": point}) as process, pytest.raises(requests.ConnectionError):
@@ -179,8 +180,16 @@ def test_a_killed_change_keeps_others_out_for_a_minute(
     answer = changed.patch(api, changed.base.version, "a")
     assert_problem(answer, 412, "precondition_failed", "is being replaced by")
 
-    claim = firestore.collection("changes").document(f"{changed.kind}.{changed.base}")
-    claim.update({"began": SystemClock().now() - timedelta(seconds=61)})
-    again = changed.patch(api, changed.base.version, "b")
-    assert again.status_code == 200, again.text
-    assert changed.newest(api) == again.json()["version"]
+    dss = replace(open_dss_for_threads(stack, publishes=False), clock=_Ahead())
+    kind, base = Kind(changed.kind), Fqid(changed.base.uuid, changed.base.version)
+    successor = Fqid(base.uuid, now())
+    with pytest.raises(PreconditionFailed):
+        claim_change(dss, kind, base, successor)
+    # As if a minute had passed.
+    monkeypatch.setattr(changes, "_CHANGE_TAKES", timedelta(0))
+    claim = claim_change(dss, kind, base, successor)
+    batch = firestore_client(stack).batch()
+    claim(batch)
+    batch.commit()
+    found = dss.catalog.changes.get(kind, base)
+    assert found and found.successor == successor
