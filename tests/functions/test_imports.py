@@ -38,7 +38,11 @@ _DOMAIN = (
 )
 # Beside that. `sweep` resumes the work of all others.
 FORBIDDEN: dict[str, tuple[str, ...]] = {
-    "administer": ("shared.imports", "shared.webhooks", "functions.push"),
+    # A rebuild restores subscriptions, too.
+    "administer": (
+        *("shared.imports", "shared.webhooks.notifications", "shared.webhooks.evaluation"),
+        *("functions.push", "jmespath"),
+    ),
     "checkout": (*_STEPS, "shared.imports", "shared.jobs"),
     "compact": (*_DOMAIN, "shared.webhooks.subscriptions", "shared.webhooks.notifications", "jmespath"),
     "copy": (*_STEPS, "shared.imports", "shared.jobs"),
