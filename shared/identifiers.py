@@ -128,7 +128,7 @@ def _fault_of(name: str) -> str:
 
 
 def _is_usual(name: str) -> bool:
-    """Return whether a name is one of those that can be told at once to be good: nearly all are."""
+    """Return whether a name is good at first sight, as nearly all are."""
     return (
         len(name) <= MAX_STEP_BYTES
         and name.isascii()

@@ -4,8 +4,8 @@
     files.cell_json[?organ == 'brain' && age > `3`]   needs 'brain' at organ of an element of files.cell_json
     {"terms": {"files.cell_json.organ": ["a", "b"]}}  needs one of 'a' and 'b' there
 
-A query without the values that it needs is not run: it would not match, and not fail. A query of which that
-can't be told is always run.
+A query without the values that it needs is not run: it would not match, and not fail. A query for which
+that is not known is always run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

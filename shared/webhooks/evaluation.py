@@ -51,9 +51,9 @@ _REMEMBERED = 1000
 _PIECE = 64 * 1024
 # Subscriptions up to which it is not worth to look for those that may match.
 _FEW = 10
-# Subscriptions that a process is told of at once: tenths of a second of processor time.
+# Subscriptions that are sent to a process at once: tenths of a second of processor time.
 _DEFINED_AT_ONCE = 200
-# Those of which it was told, and may be gone, when another process takes its place.
+# Those that were sent to it, of which some are gone, when another process takes its place.
 _MOST_DEFINED = 50_000
 _NOBODY: tuple[int, None, None] = (0, None, None)
 
@@ -271,7 +271,7 @@ class EvaluatorProcess:
             cwd="/",
         )
         self._buffer = b""
-        # By subscription: its number, itself, and what the process was told of it.
+        # By subscription: its number, itself, and what the process has of it.
         self._known: dict[str, tuple[int, Subscription | None, EvaluationRequest | None]] = {}
         self._last = 0
         self._document: bytes | None = None
@@ -288,7 +288,7 @@ class EvaluatorProcess:
 
     @property
     def defined(self) -> int:
-        """How many subscriptions the process was told of, those that have changed each time."""
+        """How many subscriptions were sent to the process; those that have changed count each time."""
         return self._last
 
     def candidates(self, document: bytes, subscriptions: Sequence[Subscription]) -> list[Subscription]:

@@ -253,7 +253,7 @@ class _Evaluator:
 
 
 def _needs(request: EvaluationRequest) -> frozenset[Condition] | None:
-    """Return what a document needs to match a request; None if that can't be told at once."""
+    """Return what a document needs to match a request; None if that takes too long to find."""
     try:
         with _limited(_NEEDS_SECONDS):
             if request["es_query"] is not None:

@@ -25,21 +25,12 @@ def growth() -> str:
             filled = time.monotonic() - began
             for call, bill in system.costs():
                 print(f"{size:,} {call.name}: {text_of(bill)}", flush=True)
-                bills.setdefault(call_without_work(call), []).append(bill)
+                bills.setdefault(call, []).append(bill)
             notes.append(
                 f"{size:,}: {filled:.0f} s to fill, {time.monotonic() - began - filled:.0f} s to count"
             )
             print(notes[-1], flush=True)
     return growth_section(bills, notes)
-
-
-def call_without_work(call: Call) -> Call:
-    """Return a call that is equal in each size."""
-    return Call(name=call.name, many=call.many, prepare=_nothing)
-
-
-def _nothing() -> object:
-    raise NotImplementedError
 
 
 def growth_section(bills: Mapping[Call, Sequence[Bill]], notes: Sequence[str]) -> str:

@@ -117,7 +117,7 @@ class _Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _begin(self, method: str, request: bytes) -> tuple[FirestoreCall, CallFault | None]:
         if _SWITCHES in request:
-            # Every two seconds, whatever is asked: no part of a request, nor of its price.
+            # Every two seconds, asked or not: no part of a request, nor of its price.
             return FirestoreCall(method=method), None
         return self._proxy.begin(method)
 
