@@ -147,7 +147,10 @@ FIELD_INDEXES = (
     # Jobs that run, those of one person, and those for a file.
     *(
         FieldIndex(name, "state")
-        for name in ("copy_jobs", "checkout_jobs", "imports", "manifest_jobs", "admin_runs")
+        for name in (
+            *("copy_jobs", "checkout_jobs", "imports", "manifest_jobs"),
+            *("admin_runs", "admin_run_shards"),
+        )
     ),
     FieldIndex("copy_jobs", "file"),
     FieldIndex("copy_jobs", "file_uuid"),
