@@ -496,3 +496,11 @@ def _check_sign_in(settings: Settings) -> None:
         raise ValueError("DSS_TOKEN_INFO_URL must begin with https://, because tokens are sent to it")
     if not settings.token_info_clients and not settings.trusted_projects:
         raise ValueError("DSS_TOKEN_INFO_CLIENTS is not set, but DSS_TOKEN_INFO_URL is: set both")
+
+
+def pubsub_emulator() -> str:
+    """Return the address of Pub/Sub's emulator, as HOST:PORT; empty for Pub/Sub itself.
+
+    Not a setting: Google's clients read this variable themselves, but for one.
+    """
+    return os.environ.get("PUBSUB_EMULATOR_HOST", "")

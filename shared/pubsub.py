@@ -1,6 +1,5 @@
 """Pub/Sub: publish messages, and pull those of a subscription; the only module that knows Pub/Sub."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.api_core import exceptions, retry
 
+from shared.config import pubsub_emulator
 from shared.deadlines import limited
 from shared.errors import Unavailable
 from shared.messages import PulledMessage
@@ -50,7 +50,7 @@ class PubSub:
         from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 
         # This client leaves it to its callers to find the emulator.
-        if emulator := os.environ.get("PUBSUB_EMULATOR_HOST"):
+        if emulator := pubsub_emulator():
             return PublisherClient(transport=PublisherGrpcTransport(channel=grpc.insecure_channel(emulator)))
         return PublisherClient()
 

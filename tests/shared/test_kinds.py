@@ -209,6 +209,7 @@ def dss() -> Any:
         clock=SystemClock(),
         faults=FaultPoints(None),
         publisher=Publisher(),
+        arriving=set(),
         replicas=Replicas(
             *(
                 Replica(name=name, open_store=lambda store=store: store, bucket="bucket", checkout_bucket="")
