@@ -11,15 +11,17 @@ from tests.benchmarks.latency_report import latency_sections
 from tests.benchmarks.paused_stack import PausedStack, paused_stack
 from tests.benchmarks.rclone import find_rclone, rclone_version
 from tests.benchmarks.signing import Signing, measure_signing
+from tests.benchmarks.sizes import sized
 from tests.support.clouds import REPLICAS
 
 # Before every request to GCS, S3 and Firestore, in milliseconds; and how rclone is run then. Its default is 4
 # files at once. Where a request takes longer, people have it copy more.
 DELAYS = {0: (), 30: ("--transfers", "32", "--checkers", "32")}
 
-SMALL = Load(name="1,000 files of 100 KiB", count=1000, size=100 * 1024, rounds=2)
-ONE = Load(name="1 file of 1 GiB", count=1, size=1024 * MIB, rounds=1)
-TEN = Load(name="10 files of 256 MiB", count=10, size=256 * MIB, rounds=1)
+# A full run has 1,000 files, one of 1 GiB, and ten of 256 MiB.
+SMALL = Load(name=f"{sized(1000, 300):,} files of 100 KiB", count=sized(1000, 300), size=100 * 1024, rounds=2)
+ONE = Load(name=f"1 file of {sized(1024, 256):,} MiB", count=1, size=sized(1024, 256) * MIB, rounds=1)
+TEN = Load(name=f"{sized(10, 2)} files of 256 MiB", count=sized(10, 2), size=256 * MIB, rounds=1)
 
 
 @dataclass(kw_only=True)

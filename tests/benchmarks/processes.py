@@ -49,14 +49,23 @@ def descendants(names: Mapping[str, str]) -> dict[str, int]:
     found: dict[str, int] = {}
     waiting = children(os.getpid())
     for pid in waiting:
-        place = Path(f"/proc/{pid}")
-        own = (place / "comm").read_text().strip()
-        command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        title = _title(pid)
         for text, name in names.items():
-            if text in f"[{own}] {command}":
+            if text in title:
                 found.setdefault(name, pid)
         waiting += children(pid)
     return found
+
+
+def _title(pid: int) -> str:
+    """Return `[NAME] COMMAND` of a process; nothing if it has ended."""
+    place = Path(f"/proc/{pid}")
+    try:
+        own = (place / "comm").read_text().strip()
+        command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+    return f"[{own}] {command}"
 
 
 def children(pid: int) -> list[int]:

@@ -17,6 +17,7 @@ from google.auth.credentials import AnonymousCredentials
 
 from run.api.urls import sign_all
 from shared.stores import gcs
+from shared.stores.gcs.signing import AccountSigner
 from shared.wiring import IamSigningCredentials
 
 _EMAIL = "signer@dss-local.iam.gserviceaccount.com"
@@ -44,16 +45,16 @@ def measure_signing(env: Mapping[str, str], milliseconds: float) -> list[Signing
         signed = {"keyId": "1", "signedBlob": base64.b64encode(bytes(256)).decode()}
         return SimpleNamespace(status=200, data=json.dumps(signed).encode(), headers={})
 
-    signer = IamSigningCredentials(iam.Signer(answer, AnonymousCredentials(), _EMAIL), _EMAIL)
+    credentials = IamSigningCredentials(iam.Signer(answer, AnonymousCredentials(), _EMAIL), _EMAIL)
     with mock.patch.dict(os.environ, env):
-        store = gcs.GoogleCloudStorage(gcs.open_client("dss-local"), signer)
+        store = gcs.GoogleCloudStorage(gcs.open_client("dss-local"), AccountSigner(credentials, asks=True))
     sign = partial(store.sign_get, "bucket", "blobs/a", lifetime=timedelta(hours=1))
     return [_signed(sign, count) for count in _COUNTS]
 
 
 def _signed(sign: Any, count: int) -> Signing:
     began = time.monotonic()
-    sign_all([sign] * count)
+    sign_all([sign] * count, by_requests=True)
     parallel = time.monotonic()
     for _ in range(count):
         sign()
