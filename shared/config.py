@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.bucket_rules import BucketRule, check_whole_buckets
 from shared.explore.settings import CatalogueSetting
-from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
+from shared.issuer_settings import IssuerSetting, check_distinct, check_token_info
 from shared.mail_settings import check_mail
 from shared.network_settings import check_networks, check_origins
 from shared.observation_settings import check_observation
@@ -490,17 +490,11 @@ def _check_sign_in(settings: Settings) -> None:
         raise ValueError("DSS_SECRETS_KEY_FILE is not set, but DSS_SIGN_IN_CLIENTS is: it encrypts sessions")
     if bool(settings.passport_issuers) != bool(settings.visa_grants):
         raise ValueError("DSS_PASSPORT_ISSUERS or DSS_VISA_GRANTS is not set, but the other is: set both")
-    if not settings.token_info_url:
-        return
-    if not is_secure(settings.token_info_url):
-        raise ValueError("DSS_TOKEN_INFO_URL must begin with https://, because tokens are sent to it")
-    if not settings.token_info_clients and not settings.trusted_projects:
-        raise ValueError("DSS_TOKEN_INFO_CLIENTS is not set, but DSS_TOKEN_INFO_URL is: set both")
+    if settings.token_info_url:
+        has_clients = bool(settings.token_info_clients or settings.trusted_projects)
+        check_token_info(settings.token_info_url, has_clients=has_clients)
 
 
 def pubsub_emulator() -> str:
-    """Return the address of Pub/Sub's emulator, as HOST:PORT; empty for Pub/Sub itself.
-
-    Not a setting: Google's clients read this variable themselves, but for one.
-    """
+    """Return HOST:PORT of Pub/Sub's emulator, if any. One of Google's clients does not look for it itself."""
     return os.environ.get("PUBSUB_EMULATOR_HOST", "")

@@ -81,3 +81,11 @@ def _issuer(path: str, members: Any) -> IssuerSetting:
 
 def _is_list_of_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+
+
+def check_token_info(url: str, *, has_clients: bool) -> None:
+    """Raise ValueError unless access tokens may be looked up at a URL, and somebody's tokens are accepted."""
+    if not is_secure(url):
+        raise ValueError("DSS_TOKEN_INFO_URL must begin with https://, because tokens are sent to it")
+    if not has_clients:
+        raise ValueError("DSS_TOKEN_INFO_CLIENTS is not set, but DSS_TOKEN_INFO_URL is: set both")
