@@ -145,7 +145,7 @@ def test_killed_in_the_middle_of_a_part_it_begins_again(
     file = put_file(api, clouds.stage("gcp", data))
     message = object_event_attributes(clouds, "gcp", f"files/{file}")
     with HttpProxy(stack["AWS_ENDPOINT_URL"]) as s3:
-        s3.inflict(Fault(method="PUT", text="partNumber=2", delay=3))
+        s3.inflict(Fault(method="PUT", text="partNumber=2", delay=20))
         with function_process("sync", stack, AWS_ENDPOINT_URL=s3.url) as mortal:
             pushing = threading.Thread(target=killed, args=(mortal, message))
             pushing.start()
