@@ -20,7 +20,7 @@ from shared.tracing import kept_trace
 # A step takes half an hour at most (see workflows/), and touches its job when it begins.
 ABANDONED_AFTER = timedelta(hours=1)
 # Longer than a request takes that begins a job and starts its execution. Two executions do no harm.
-_STARTED_WITHIN = timedelta(minutes=2)
+_STARTED_WITHIN = timedelta(minutes=30)
 _NOTED_EVERY = timedelta(minutes=1)
 # How long a job's status can be read. Firestore then removes the document by itself.
 KEPT_FOR = timedelta(days=30)

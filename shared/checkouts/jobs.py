@@ -78,7 +78,7 @@ def status_of(dss: Dss, job: CheckoutJob) -> dict[str, Any]:
 def resume_abandoned_checkouts(dss: Dss) -> list[str]:
     """Start again the checkouts that no step has worked on for an hour, and return their ids. For the sweep.
 
-    And those that were begun minutes ago, and never started: these go on with their attempt.
+    And those that were begun half an hour ago, and never started: these go on with their attempt.
 
     A job that was resumed _MOST_RESUMED times ends as failed.
     """

@@ -311,7 +311,7 @@ class NoWorkflows:
 
 
 @pytest.mark.parametrize("replica", ["gcp"])
-def test_a_checkout_that_was_begun_and_could_not_be_started_is_started_minutes_later(
+def test_a_checkout_that_was_begun_and_could_not_be_started_is_started_later(
     rig: Harness, replica: str, bundle: Version
 ) -> None:
     order = CheckoutOrder(
@@ -327,7 +327,7 @@ def test_a_checkout_that_was_begun_and_could_not_be_started_is_started_minutes_l
     assert begun
     # Who has begun it may be about to start it.
     assert order.job_id not in resume_abandoned_checkouts(rig.dss)
-    later = rig.at(ClockAhead(timedelta(minutes=3)))
+    later = rig.at(ClockAhead(timedelta(minutes=31)))
     try:
         assert order.job_id in resume_abandoned_checkouts(later)
         assert await_checkout(rig.api, replica, order.job_id)["status"] == "SUCCEEDED"
