@@ -20,7 +20,7 @@ from shared.replicas import Replica
 from shared.system import Dss
 
 _BATCH = 500
-_JOURNALS, _EVENTS, _SUBSCRIPTIONS = "journals", "events", "subscriptions"
+_JOURNALS = "journals"
 # Lets journals be made again.
 _RELEASE = "release"
 # Turns of a kind whose objects rest on each other: those that could not be restored are tried again, until a
@@ -51,12 +51,12 @@ def preview(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
 def phases() -> list[sharding.Phase]:
     """Return the phases in order, those without turns."""
     before, after = ([kind.section for kind in kinds] for kinds in rebuilding.around_events())
-    split = [*before, _JOURNALS, _EVENTS]
+    split = [*before, _JOURNALS, rebuilding.EVENTS]
     return [
         *map(sharding.Phase, split),
         sharding.Phase(_RELEASE, split=False),
         *map(sharding.Phase, after),
-        sharding.Phase(_SUBSCRIPTIONS, split=False),
+        sharding.Phase(rebuilding.SUBSCRIPTIONS, split=False),
     ]
 
 
@@ -81,11 +81,11 @@ def work_on_shard(dss: Dss, shard: AdminRun, page: Page) -> dict[str, Any] | Non
     if phase == _RELEASE:
         dss.catalog.journals.hold(replica.name, held=False)
         return None
-    if phase == _SUBSCRIPTIONS:
+    if phase == rebuilding.SUBSCRIPTIONS:
         for restored in rebuilding.restored_subscriptions(dss, replica):
             _report(page, restored)
         return None
-    if phase in (_JOURNALS, _EVENTS):
+    if phase in (_JOURNALS, rebuilding.EVENTS):
         return _work_on_events(dss, replica, shard, page)
     section, _, turn = phase.partition(" ")
     [kind] = [one for one in KINDS.values() if one.section == section]

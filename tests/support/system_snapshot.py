@@ -1,6 +1,8 @@
 """A system with objects of every kind, and a snapshot of the answers to every read of it."""
 
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +10,7 @@ from shared.bindings import change_binding
 from shared.catalog import Binding
 from shared.groups import add_members
 from tests.support.api import Version, now, put_bundle, put_collection, put_file
-from tests.support.manual_system import ManualSystem
+from tests.support.manual_system import ManualSystem, manual_system_on
 
 # The largest bundle has more names than a page holds; each file stands under NAMES_A_FILE of them.
 NAMES = 520
@@ -118,3 +120,13 @@ def bind_a_bundle(system: ManualSystem) -> None:
     keys = [*system.clouds.keys("gcp", "access/"), *system.clouds.keys("gcp", "groups/")]
     system.replicate("gcp", *keys)
     assert [*system.clouds.keys("aws", "access/"), *system.clouds.keys("aws", "groups/")] == keys
+
+
+@contextmanager
+def populated_system(env: Mapping[str, str]) -> Iterator[ManualSystem]:
+    """Yield a system with something of everything, on both replicas, whose catalog tests may lose."""
+    with manual_system_on(env) as system:
+        populate(system, "gcp")
+        system.replicated_world("aws", b"first on aws")
+        bind_a_bundle(system)
+        yield system

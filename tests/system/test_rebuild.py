@@ -28,8 +28,8 @@ from tests.support.clouds import REPLICAS
 from tests.support.command_line import dss, dss_here
 from tests.support.dss import firestore_client
 from tests.support.journal_reader import JournalEvent, read_events
-from tests.support.manual_system import ManualSystem, manual_system_on
-from tests.support.system_snapshot import MANAGED, all_bundles, bind_a_bundle, populate, snapshot
+from tests.support.manual_system import ManualSystem
+from tests.support.system_snapshot import MANAGED, all_bundles, populated_system, snapshot
 
 COLLECTIONS = (
     *("files", "bundles", "bundle_tombstones", "hidden_bundles"),
@@ -55,10 +55,7 @@ def _few_threads() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def system(stack: dict[str, str]) -> Iterator[ManualSystem]:
     """A system with something of everything, on both replicas, whose catalog these tests may lose."""
-    with manual_system_on(stack) as system:
-        populate(system, "gcp")
-        system.replicated_world("aws", b"first on aws")
-        bind_a_bundle(system)
+    with populated_system(stack) as system:
         yield system
 
 

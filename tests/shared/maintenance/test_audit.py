@@ -73,20 +73,21 @@ class EndlessStore:
         raise ObjectNotFound(key)
 
 
+def scan_of(**known: Any) -> SimpleNamespace:
+    """Return the scans of a catalog that has nothing but what is `known`."""
+    nothing = {
+        name: lambda *_: iter(())
+        for name in (
+            *("files", "contents", "bundles", "tombstones", "collections", "collection_tombstones"),
+            *("bindings", "groups", "events", "journals"),
+        )
+    }
+    return SimpleNamespace(**nothing | known)
+
+
 def test_memory_does_not_grow_with_what_is_audited() -> None:
     store: Any = EndlessStore()
-    scan = SimpleNamespace(
-        files=lambda *_: map(record, range(COUNT)),
-        contents=lambda *_: map(record, range(COUNT)),
-        bundles=lambda *_: iter(()),
-        tombstones=lambda *_: iter(()),
-        collections=lambda *_: iter(()),
-        collection_tombstones=lambda *_: iter(()),
-        bindings=lambda *_: iter(()),
-        groups=lambda *_: iter(()),
-        events=lambda *_: iter(()),
-        journals=lambda *_: iter(()),
-    )
+    scan = scan_of(files=lambda *_: map(record, range(COUNT)), contents=lambda *_: map(record, range(COUNT)))
     files = SimpleNamespace(get_together=lambda fqid: record(int(fqid.uuid[:8], 16)))
     replica = Replica(name="gcp", open_store=lambda: store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(
@@ -127,19 +128,7 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
         uploads=lambda _: iter(()),
         parts_prefix="",
     )
-    scan = SimpleNamespace(
-        files=lambda *_: iter(()),
-        contents=lambda *_: iter([file]),
-        of_content=lambda _: iter([file]),
-        bundles=lambda *_: iter(()),
-        tombstones=lambda *_: iter(()),
-        collections=lambda *_: iter(()),
-        collection_tombstones=lambda *_: iter(()),
-        bindings=lambda *_: iter(()),
-        groups=lambda *_: iter(()),
-        events=lambda *_: iter(()),
-        journals=lambda *_: iter(()),
-    )
+    scan = scan_of(contents=lambda *_: iter([file]), of_content=lambda _: iter([file]))
     replica = Replica(name="gcp", open_store=lambda: store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(
         settings=SETTINGS,

@@ -24,8 +24,8 @@ from tests.support.admin_system import FAILED, SUCCEEDED, AdminSystem
 from tests.support.api import new_uuid
 from tests.support.audits import AT_ONCE
 from tests.support.clouds import REPLICAS
-from tests.support.manual_system import ManualSystem, manual_system_on
-from tests.support.system_snapshot import bind_a_bundle, populate, snapshot
+from tests.support.manual_system import ManualSystem
+from tests.support.system_snapshot import populated_system, snapshot
 
 AUDIT = {"kind": "audit", "settled_after": 0}
 # Counts that an audit in one pass has, too.
@@ -197,10 +197,7 @@ class EachPointOnce(FaultPoints):
 @pytest.fixture(scope="module")
 def populated(stack: dict[str, str]) -> Iterator[ManualSystem]:
     """A system with something of everything on both replicas, whose catalog the tests may lose."""
-    with manual_system_on(stack) as system:
-        populate(system, "gcp")
-        system.replicated_world("aws", b"first on aws")
-        bind_a_bundle(system)
+    with populated_system(stack) as system:
         yield system
 
 
