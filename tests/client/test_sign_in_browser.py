@@ -6,11 +6,10 @@ from subprocess import Popen
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 import dss as library
 from tests.support.api import new_uuid, now
-from tests.support.browser import PATIENCE, open_browser
+from tests.support.browser import PATIENCE, open_browser, waiting
 from tests.support.command_line import dss_here, start
 from tests.support.sign_in import address_in
 
@@ -33,7 +32,7 @@ def decide(browser: Chrome, decision: str) -> str:
     """Press a button of the page, and return the title of the next one."""
     before = browser.title
     browser.find_element(By.CSS_SELECTOR, f"button[value={decision}]").click()
-    WebDriverWait(browser, PATIENCE).until(lambda page: page.title not in ("", before))
+    waiting(browser).until(lambda page: page.title not in ("", before))
     return browser.title
 
 

@@ -2,13 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.support.waiting import SLOWNESS
 
@@ -45,3 +47,26 @@ def open_browser(profile: Path, *, phone: bool = False) -> Iterator[webdriver.Ch
         yield browser
     finally:
         browser.quit()
+
+
+def waiting(browser: webdriver.Chrome) -> WebDriverWait[webdriver.Chrome]:
+    """Return what waits for a condition of a page that may be replaced, or change, while it is looked at.
+
+    Meanwhile an element is missing or stale, and chromedriver answers some questions with an error of its own
+    ("Node with given id does not belong to the document"): the condition is tried again. Raises
+    TimeoutException after PATIENCE.
+    """
+    return WebDriverWait(browser, PATIENCE, ignored_exceptions=(WebDriverException,))
+
+
+def leave_by(browser: webdriver.Chrome, act: Callable[[], object]) -> None:
+    """Do what leads to another page, and wait until the browser shows it.
+
+    A form is sent a moment after the click: what is read before then is still the old page, which a mark
+    tells apart.
+    """
+    browser.execute_script("document.documentElement.dataset.left = ''")
+    act()
+    waiting(browser).until(
+        lambda _: browser.execute_script("return !('left' in document.documentElement.dataset)")
+    )

@@ -5,22 +5,16 @@ from dataclasses import dataclass, replace
 
 import pytest
 import requests
-from selenium.common.exceptions import (
-    NoSuchElementException,
-    StaleElementReferenceException,
-    TimeoutException,
-)
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
-from selenium.webdriver.support.ui import WebDriverWait
 
 from shared.bindings import change_binding
 from shared.groups import add_members
 from tests.run.browse.test_browser import Window
 from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
-from tests.support.browser import PATIENCE, open_browser
+from tests.support.browser import PATIENCE, leave_by, open_browser, waiting
 from tests.support.checkouts import read_objects, user_bucket
 from tests.support.clouds import Clouds
 from tests.support.dss import open_dss_for_threads
@@ -44,9 +38,8 @@ class Person:
 
     def until(self, condition: Callable[[], object]) -> None:
         """Wait for something on the page, which may be loaded again meanwhile."""
-        ignored = (NoSuchElementException, StaleElementReferenceException)
         try:
-            WebDriverWait(self.browser, PATIENCE, ignored_exceptions=ignored).until(lambda _: condition())
+            waiting(self.browser).until(lambda _: condition())
         except TimeoutException:
             pytest.fail(f"{self.browser.current_url} shows after {PATIENCE} s:\n{self.text}")
 
@@ -63,10 +56,7 @@ class Person:
         self._click(self.browser.find_element(By.CSS_SELECTOR, f"input[name={name}][value='{value}']"))
 
     def _leave_by(self, element: WebElement) -> None:
-        # A form is sent a moment after the click: what is read before then is still the old page.
-        old = self.browser.find_element(By.TAG_NAME, "html")
-        self._click(element)
-        WebDriverWait(self.browser, PATIENCE).until(staleness_of(old))
+        leave_by(self.browser, lambda: self._click(element))
 
     def _click(self, element: WebElement) -> None:
         # What stays at the edge of a small window may cover what is there.

@@ -8,16 +8,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from run.api.contract import Contract
 from run.api.page import CONTRACT_OF_PAGE, contract_of_page
 from tests.support.api import Api
-from tests.support.browser import PATIENCE, open_browser
+from tests.support.browser import open_browser, waiting
 
 
 class Page:
@@ -34,17 +33,13 @@ class Page:
         def shown(_: Chrome) -> WebElement | None:
             return next((one for one in self.all(selector) if one.is_displayed()), None)
 
-        found: WebElement = self._waiting().until(shown, selector)
+        found: WebElement = waiting(self.browser).until(shown, selector)
         return found
 
     def text_of(self, selector: str) -> str:
         """Return the text of the element, when it is shown and has some."""
-        text: str = self._waiting().until(lambda _: self.find(selector).text, selector)
+        text: str = waiting(self.browser).until(lambda _: self.find(selector).text, selector)
         return text
-
-    def _waiting(self) -> WebDriverWait[Chrome]:
-        # The page replaces elements while it shows an answer.
-        return WebDriverWait(self.browser, PATIENCE, ignored_exceptions=(StaleElementReferenceException,))
 
     def all(self, selector: str) -> list[WebElement]:
         return self.browser.find_elements(By.CSS_SELECTOR, selector)

@@ -11,7 +11,6 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from local.api import api_process
 from run.browse.status import run_url
@@ -20,7 +19,7 @@ from tests.run.browse.conftest import CATALOGUES, OWN, SAMPLES, Pages
 from tests.run.browse.test_looks import bundle_of, new_file, path_of
 from tests.run.browse.test_shapes import parquet
 from tests.run.browse.test_tasks import DOCUMENT, WRITES
-from tests.support.browser import PATIENCE, open_browser
+from tests.support.browser import open_browser, waiting
 from tests.support.clouds import Clouds
 from tests.support.hca_sample import id_of
 
@@ -112,7 +111,7 @@ class Window:
         return rows
 
     def until(self, condition: Any) -> None:
-        WebDriverWait(self.browser, PATIENCE).until(lambda _: condition())
+        waiting(self.browser).until(lambda _: condition())
 
 
 @pytest.fixture(scope="module")
