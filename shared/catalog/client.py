@@ -13,6 +13,9 @@ from shared.deadlines import limited
 
 # Seconds, for calls to which the client library gives no limit.
 _LIMIT_SECONDS = 60
+# Seconds between attempts, at most; the client library's own go up to 60. It does not look at the deadline of
+# the request before it pauses: so long a request may last beyond it.
+LONGEST_PAUSE = 1.0
 # All reads are streams. By default gRPC starts a thread for each: a quarter of the processor time of a read.
 _ONE_THREAD = (ChannelOptions.SingleThreadedUnaryStream, 1)
 # Answers of any size, as the client library has them from the real Firestore.
@@ -23,7 +26,8 @@ def open_client(project: str, database: str) -> firestore.Client:
     """Return a client for a database of Firestore, or for the emulator that FIRESTORE_EMULATOR_HOST names.
 
     Each attempt of each call ends at the deadline of its request: the client library starts some streams
-    again and again, and gives its transactions no limit.
+    again and again, and gives its transactions no limit. None begins later, and pauses between attempts
+    are short.
     """
     client = _Client(project=project, database=database)
     # The client makes its transport here, at its first use, and has no other way to be given one.
@@ -41,6 +45,14 @@ class _Transport(FirestoreGrpcTransport):
         super().__init__(channel=grpc.intercept_channel(channel, _Limit()), **options)
         # Without the deadline, for those who see to it themselves: shared/catalog/reads.py.
         self.plain_channel = channel
+
+    def _prep_wrapped_messages(self, client_info: Any) -> None:
+        super()._prep_wrapped_messages(client_info)  # type: ignore[no-untyped-call] # no types
+        # The client's methods take their defaults from here, and have no other setting for them.
+        calls: Iterable[Any] = self._wrapped_methods.values()
+        for call in calls:
+            if call._retry:  # noqa: SLF001
+                call._retry = call._retry.with_delay(maximum=LONGEST_PAUSE)  # noqa: SLF001
 
     @classmethod
     def create_channel(cls, *arguments: Any, options: Iterable[tuple[str, Any]] = (), **named: Any) -> Any:

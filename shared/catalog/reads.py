@@ -26,18 +26,19 @@ from google.cloud.firestore_v1.types import (
     StructuredQuery,
 )
 
+from shared.catalog.client import LONGEST_PAUSE
 from shared.deadlines import limited
 
 _T = TypeVar("_T")
 
 _SERVICE = "/google.firestore.v1.Firestore"
-# As the client library retries these calls.
+# As the client library retries these calls, but with shorter pauses.
 _RETRIED = retry.Retry(
     predicate=retry.if_exception_type(
         exceptions.DeadlineExceeded, exceptions.InternalServerError, exceptions.ServiceUnavailable
     ),
     initial=0.1,
-    maximum=60.0,
+    maximum=LONGEST_PAUSE,
     multiplier=1.3,
     timeout=300.0,
 )
