@@ -211,6 +211,9 @@ class Settings:
         "Age in seconds at which the sweep republishes the event of an object that a replica still lacks.",
         default=600,
     )
+    unstarted_seconds: int = _setting(
+        "DSS_UNSTARTED_SECONDS", "Age in seconds of a job that the sweep starts if nobody has.", default=300
+    )
     journal_seconds: int = _setting(
         "DSS_JOURNAL_SECONDS",
         "Age in seconds of the oldest event at which a journal is written although it is not full.",
@@ -485,11 +488,8 @@ class Settings:
 def _check_sign_in(settings: Settings) -> None:
     check_distinct("OIDC_ISSUERS", settings.issuers)
     check_consistent(settings.passport_issuers, settings.visa_grants)
-    check_clients("DSS_SIGN_IN_CLIENTS", settings.sign_in_clients, settings.issuers)
-    if settings.sign_in_clients and not settings.secrets_key_file:
-        raise ValueError("DSS_SECRETS_KEY_FILE is not set, but DSS_SIGN_IN_CLIENTS is: it encrypts sessions")
-    if bool(settings.passport_issuers) != bool(settings.visa_grants):
-        raise ValueError("DSS_PASSPORT_ISSUERS or DSS_VISA_GRANTS is not set, but the other is: set both")
+    has_key = bool(settings.secrets_key_file)
+    check_clients("DSS_SIGN_IN_CLIENTS", settings.sign_in_clients, settings.issuers, has_key=has_key)
     if settings.token_info_url:
         has_clients = bool(settings.token_info_clients or settings.trusted_projects)
         check_token_info(settings.token_info_url, has_clients=has_clients)

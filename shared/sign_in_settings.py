@@ -41,8 +41,15 @@ def sign_in_clients_of(name: str, parsed: Any) -> tuple[SignInClient, ...]:
     )
 
 
-def check_clients(name: str, clients: Sequence[SignInClient], issuers: Iterable[IssuerSetting]) -> None:
-    """Raise ValueError if the tokens of a client would not be accepted, or an issuer has two clients."""
+def check_clients(
+    name: str, clients: Sequence[SignInClient], issuers: Iterable[IssuerSetting], *, has_key: bool
+) -> None:
+    """Raise ValueError if the tokens of a client would not be accepted, or an issuer has two clients.
+
+    Also if there is no key that encrypts sessions, but clients are there.
+    """
+    if clients and not has_key:
+        raise ValueError(f"DSS_SECRETS_KEY_FILE is not set, but {name} is: it encrypts sessions")
     audiences = {issuer.name: issuer.audiences for issuer in issuers}
     seen: set[str] = set()
     for client in clients:

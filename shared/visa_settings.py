@@ -63,7 +63,12 @@ def visa_grants_of(name: str, parsed: Any) -> tuple[VisaGrant, ...]:
 
 
 def check_consistent(issuers: Sequence[PassportIssuer], grants: Sequence[VisaGrant]) -> None:
-    """Raise ValueError if an issuer of passports is there twice, or an issuer has two places for its keys."""
+    """Raise ValueError if there are only issuers of passports or only grants, or an issuer is inconsistent.
+
+    It is if it is there twice as one of passports, or has two places for its keys.
+    """
+    if bool(issuers) != bool(grants):
+        raise ValueError("DSS_PASSPORT_ISSUERS or DSS_VISA_GRANTS is not set, but the other is: set both")
     names = [issuer.name for issuer in issuers]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -41,13 +41,13 @@ def stack() -> Iterator[dict[str, str]]:
     """The API and all that it needs, running; the environment of who uses it, as `dss local` writes it.
 
     Nothing replicates here, so that a test decides what is on which replica; see `whole_system`. Without
-    workflows, requests verify large files too.
+    workflows, requests verify large files too, and no sweep starts the jobs that tests leave.
     """
     caller = {**os.environ, **VERIFIES_INLINE}
     with Stack(port=0, table=API_TABLE, caller=caller).running() as env:
         # A change of readers is published for the catalogue.
         make_topics(env, BUNDLE_CHANGES)
-        yield env
+        yield {**env, "DSS_UNSTARTED_SECONDS": "100000"}
 
 
 @pytest.fixture(scope="session")

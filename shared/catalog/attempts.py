@@ -19,8 +19,6 @@ from shared.tracing import kept_trace
 
 # A step takes half an hour at most (see workflows/), and touches its job when it begins.
 ABANDONED_AFTER = timedelta(hours=1)
-# Longer than a request takes that begins a job and starts its execution. Two executions do no harm.
-_STARTED_WITHIN = timedelta(minutes=30)
 _NOTED_EVERY = timedelta(minutes=1)
 # How long a job's status can be read. Firestore then removes the document by itself.
 KEPT_FOR = timedelta(days=30)
@@ -84,11 +82,18 @@ class AttemptCatalog(Generic[Job]):
         snapshots = self._database.get_many([self._collection.document(job_id) for job_id in job_ids])
         return {snapshot.id: self._read(snapshot) for snapshot in snapshots}
 
-    def abandoned(self) -> list[Job]:
-        """Return the running jobs that no step has worked on for an hour, and those that nobody started."""
+    def abandoned(self, *, unstarted_seconds: float = ABANDONED_AFTER.total_seconds()) -> list[Job]:
+        """Return the running jobs that no step has worked on for an hour, and those that nobody started.
+
+        The latter if they are older than so many seconds, which is longer than a request takes that begins a
+        job and starts its execution; two executions do no harm. By default nobody needs an execution.
+        """
         running = self._database.query(self._running())
         now = self._database.clock.now()
-        return [job for job in map(self._read, running) if may_begin_again(job, now) or _was_left(job, now)]
+        unstarted = now - timedelta(seconds=unstarted_seconds)
+        return [
+            job for job in map(self._read, running) if may_begin_again(job, now) or _was_left(job, unstarted)
+        ]
 
     def under_way(self) -> int:
         """Return the number of running jobs; a read for each thousand of them."""
@@ -180,9 +185,9 @@ def may_begin_again(job: Attempted, now: datetime) -> bool:
     return job.state is not JobState.RUNNING or job.touched < now - ABANDONED_AFTER
 
 
-def _was_left(job: Attempted, now: datetime) -> bool:
-    """Return whether who began an attempt could not start its execution, or was killed before."""
-    return not job.execution and job.touched < now - _STARTED_WITHIN
+def _was_left(job: Attempted, before: datetime) -> bool:
+    """Return whether who began an attempt before a moment could not start its execution, or was killed."""
+    return not job.execution and job.touched < before
 
 
 def _new_attempt(previous: Attempted | None, now: datetime) -> dict[str, Any]:

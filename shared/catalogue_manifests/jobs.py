@@ -62,7 +62,7 @@ def resume_abandoned_manifests(dss: Dss) -> list[str]:
     A job that was resumed _MOST_RESUMED times ends as failed.
     """
     resumed = []
-    for job in dss.catalog.manifests.abandoned():
+    for job in dss.catalog.manifests.abandoned(unstarted_seconds=dss.settings.unstarted_seconds):
         if job.resumed >= _MOST_RESUMED:
             cause = f"its execution ended without a result, and so did {job.resumed} further ones"
             dss.catalog.manifests.end(

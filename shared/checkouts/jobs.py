@@ -78,12 +78,12 @@ def status_of(dss: Dss, job: CheckoutJob) -> dict[str, Any]:
 def resume_abandoned_checkouts(dss: Dss) -> list[str]:
     """Start again the checkouts that no step has worked on for an hour, and return their ids. For the sweep.
 
-    And those that were begun half an hour ago, and never started: these go on with their attempt.
+    And those that were begun DSS_UNSTARTED_SECONDS ago, and never started: these go on with their attempt.
 
     A job that was resumed _MOST_RESUMED times ends as failed.
     """
     resumed = []
-    for job in dss.catalog.checkouts.abandoned():
+    for job in dss.catalog.checkouts.abandoned(unstarted_seconds=dss.settings.unstarted_seconds):
         if job.resumed >= _MOST_RESUMED:
             cause = f"its execution ended without a result, and so did {job.resumed} further ones"
             dss.catalog.checkouts.end(job, JobState.FAILED, code="checkout_error", cause=job.cause or cause)

@@ -97,7 +97,10 @@ def _start(dss: Dss, order: CopyOrder) -> CopyJob:
 
 def resume_abandoned(dss: Dss) -> list[str]:
     """Start again the jobs that no step has worked on for an hour, and return their ids. For the sweep."""
-    return [_start(dss, job.order).id for job in dss.catalog.jobs.abandoned()]
+    return [
+        _start(dss, job.order).id
+        for job in dss.catalog.jobs.abandoned(unstarted_seconds=dss.settings.unstarted_seconds)
+    ]
 
 
 @dataclass(frozen=True)

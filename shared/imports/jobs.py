@@ -165,7 +165,7 @@ def resume_abandoned_imports(dss: Dss) -> list[str]:
     One that was resumed _MOST_RESUMED times ends as failed.
     """
     resumed = []
-    for job in dss.catalog.imports.abandoned():
+    for job in dss.catalog.imports.abandoned(unstarted_seconds=dss.settings.unstarted_seconds):
         if job.resumed >= _MOST_RESUMED:
             cause = f"its execution ended without a result, and so did {job.resumed} further ones"
             dss.catalog.imports.end(job, JobState.FAILED, code="import_failed", cause=job.cause or cause)

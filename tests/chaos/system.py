@@ -30,7 +30,7 @@ _ADDRESSES = {
     "postgresql": "DSS_POSTGRESQL_DSN",
 }
 # A lost event is to be made good within the run: in the clouds sweeps wait for ten minutes.
-_SETTINGS = {"DSS_SWEEP_SECONDS": "15"}
+_SETTINGS = {"DSS_SWEEP_SECONDS": "15", "DSS_UNSTARTED_SECONDS": "60"}
 # Seconds that a request to Firestore takes at most that has reached it, and that its export may take.
 _UNDER_WAY, _EXPORT = 0.5, 120
 

@@ -149,7 +149,7 @@ def _ask_about_jobs(catalog: Catalog) -> None:
     uuid, version = new_uuid(), now()
     for jobs in vars(catalog).values():
         if isinstance(jobs, AttemptCatalog):
-            jobs.abandoned()
+            jobs.abandoned(unstarted_seconds=0)
             jobs.under_way()
     assert not catalog.checkouts.under_way(uuid)
     assert not catalog.manifests.under_way(uuid)

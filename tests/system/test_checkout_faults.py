@@ -326,8 +326,9 @@ def test_a_checkout_that_was_begun_and_could_not_be_started_is_started_later(
     begun = rig.dss.catalog.checkouts.get(order.job_id)
     assert begun
     # Who has begun it may be about to start it.
-    assert order.job_id not in resume_abandoned_checkouts(rig.dss)
-    later = rig.at(ClockAhead(timedelta(minutes=31)))
+    settings = dataclasses.replace(rig.dss.settings, unstarted_seconds=300)
+    assert order.job_id not in resume_abandoned_checkouts(dataclasses.replace(rig.dss, settings=settings))
+    later = dataclasses.replace(rig.at(ClockAhead(timedelta(minutes=6))), settings=settings)
     try:
         assert order.job_id in resume_abandoned_checkouts(later)
         assert await_checkout(rig.api, replica, order.job_id)["status"] == "SUCCEEDED"
