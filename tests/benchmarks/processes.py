@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -33,6 +33,15 @@ def own_bytes(pid: int) -> int:
 def thread_seconds(pid: int) -> float:
     """Return the CPU seconds of the first thread of a process, to the nanosecond."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def pin(pid: int, cores: Collection[int]) -> None:
+    """Have a process, all of its threads and its descendants use some cores only."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(int(thread.name), cores)
+    for child in children(pid):
+        pin(child, cores)
 
 
 def back_ends() -> dict[str, int]:
