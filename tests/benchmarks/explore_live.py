@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 from local.stack import Stack
 from tests.benchmarks.explore_bundles import real_bundles
+from tests.benchmarks.paused_stack import NAMES
+from tests.benchmarks.processes import cpu_seconds, descendants
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds
 
-RATE, SECONDS = 10.0, 15
+# Bundles a second, each for so many seconds: the highest is that of the target.
+RATES, SECONDS = (2.5, 5.0, 10.0), 15
 _LOOK_SECONDS, _LONGEST_SECONDS = 0.1, 60
 # Of so many bundles one is looked for by its UUID: looking must not be the load that is measured.
 _LOOKED_FOR_ONE_IN = 10
@@ -26,22 +29,24 @@ _JSON = "application/json"
 class Seen:
     """Seconds from the answer of PUT until bundles were seen, sorted, by the place where.
 
-    A bundle that never was counts as infinitely late.
+    A bundle that never was counts as infinitely late. `cores` is how many cores each process used, by name,
+    from the first PUT until all were seen.
     """
 
     bundles: int
     rate: float
     lags: Mapping[str, list[float]]
+    cores: Mapping[str, float]
 
 
-def live() -> Seen:
-    """Write bundles at a rate, and return when they were seen. Raises LocalError."""
+def live() -> list[Seen]:
+    """Write bundles at each of the rates, and return when they were seen. Raises LocalError."""
     with Stack(port=0).running() as env:
         api = Api(env["DSS_URL"], env["DSS_TOKEN"])
         items = put_files(api, Clouds(env))
         # The first bundle opens connections, and has the others' entities.
-        _Writer(api, items, 1).run()
-        return _Writer(api, items, round(RATE * SECONDS)).run()
+        _Writer(api, items, 1, RATES[0]).run()
+        return [_Writer(api, items, round(rate * SECONDS), rate).run() for rate in RATES]
 
 
 def put_files(api: Api, clouds: Clouds) -> list[dict[str, object]]:
@@ -69,22 +74,24 @@ def _file_name(name: str) -> str:
 class _Writer:
     """Writes bundles of the same files at a rate, and looks for them."""
 
-    def __init__(self, api: Api, items: list[dict[str, object]], bundles: int) -> None:
+    def __init__(self, api: Api, items: list[dict[str, object]], bundles: int, rate: float) -> None:
         self._api = api
         self._items = items
         self._bundles = bundles
+        self._rate = rate
         self._pause = threading.Event()
         self._before = _counted(api)
         self._answered: list[float] = []
         self._found: list[float] = []
 
     def run(self) -> Seen:
-        began = time.monotonic()
+        processes = descendants(NAMES)
+        before, began = _seconds(processes), time.monotonic()
         with ThreadPoolExecutor(_THREADS) as threads:
             counted = threads.submit(self._when_counted)
             futures = []
             for number in range(self._bundles):
-                self._pause.wait(max(0.0, began + number / RATE - time.monotonic()))
+                self._pause.wait(max(0.0, began + number / self._rate - time.monotonic()))
                 futures.append(threads.submit(self._one, looks=number % _LOOKED_FOR_ONE_IN == 0))
             for future in futures:
                 future.result()
@@ -92,8 +99,12 @@ class _Writer:
         # The count grows by one bundle after the other, in the order of their answers.
         lags = [max(0.0, moment - at) for moment, at in zip(moments, sorted(self._answered), strict=True)]
         found = {"GET /index/bundles/{uuid}": self._found, "counted among all bundles": lags}
+        took, after = time.monotonic() - began, _seconds(processes)
         return Seen(
-            bundles=self._bundles, rate=RATE, lags={name: sorted(each) for name, each in found.items()}
+            bundles=self._bundles,
+            rate=self._rate,
+            lags={name: sorted(each) for name, each in found.items()},
+            cores={name: (after[name] - before[name]) / took for name in processes},
         )
 
     def _one(self, *, looks: bool) -> None:
@@ -130,6 +141,10 @@ class _Writer:
                 return math.inf
             self._pause.wait(_LOOK_SECONDS)
         return time.monotonic()
+
+
+def _seconds(processes: Mapping[str, int]) -> dict[str, float]:
+    return {name: cpu_seconds(pid) for name, pid in processes.items()}
 
 
 def _counted(api: Api) -> int:
