@@ -1,12 +1,13 @@
 """JMESPath: expressions are checked when they are written, and comparisons follow the specification."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.webhooks.expressions import check_expression, evaluate_expression
+from shared.webhooks.expressions import check_expression, evaluate_expression, kept_if_short
 
 DONORS = {"donors": [{"age": 30}, {"age": "unknown"}, {"age": 12}, {"age": None}, {}, {"age": [30]}]}
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=False) | st.text(max_size=2)
@@ -66,3 +67,18 @@ def test_an_expression_that_can_never_work_is_refused(expression: str, reason: s
 )
 def test_functions_with_the_right_number_of_arguments_are_accepted(expression: str) -> None:
     check_expression(expression)
+
+
+def test_ten_thousand_short_queries_are_parsed_once_and_long_ones_each_time() -> None:
+    parsed: Counter[str] = Counter()
+
+    def length(text: str) -> int:
+        parsed[text] += 1
+        return len(text)
+
+    parse = kept_if_short(length)
+    short = [*map(str, range(9_999)), "x" * 512]
+    for _ in range(2):
+        assert [parse(text) for text in short] == list(map(len, short))
+        assert parse("y" * 513) == 513
+    assert {text for text, times in parsed.items() if times > 1} == {"y" * 513}
