@@ -20,6 +20,7 @@ from tests.benchmarks.contract import contract
 from tests.benchmarks.drs import drs
 from tests.benchmarks.explore import explore
 from tests.benchmarks.explore_load import explore_load
+from tests.benchmarks.growth import growth
 from tests.benchmarks.ingest import ingest
 from tests.benchmarks.latency import latency
 from tests.benchmarks.limits import limits
@@ -43,6 +44,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "drs": drs,
     "limits": limits,
     "operations": operations,
+    "growth": growth,
     "latency": latency,
     "replication": replication,
     "ingest": ingest,

@@ -3,7 +3,7 @@
 import os
 from typing import TypeVar
 
-Size = TypeVar("Size", int, float)
+Size = TypeVar("Size")
 IS_FULL = os.environ.get("DSS_BENCH") == "full"
 
 
