@@ -42,6 +42,12 @@ def test_what_stays_is_right(tmp_path: Path) -> None:
     assert judge(_STEADY, _history(tmp_path, 0)).wrong == []
 
 
+def test_what_grows_once_and_stays_so_is_right(tmp_path: Path) -> None:
+    # A function that works for the first time opens its connections then.
+    steps = [replace(one, open_files={"api": 30 + 20 * (n > 30)}) for n, one in enumerate(_STEADY)]
+    assert judge(steps, _history(tmp_path, 0)).wrong == []
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
