@@ -21,6 +21,8 @@ class PushLine:
         host, _, target_port = target.rpartition(":")
         self._target = (host, int(target_port))
         self._port = port
+        # An event loop itself holds tasks only weakly: one that waits for a frozen process would be lost.
+        self._under_way: set[asyncio.Task[None] | None] = set()
         self.mode = ""
 
     async def listen(self) -> asyncio.Server:
@@ -28,12 +30,17 @@ class PushLine:
         return await asyncio.start_server(self._connected, HOST, self._port, limit=_BLOCK, backlog=1024)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            message = await _read_request(reader)
-            if answer := await self._answer(message, self.mode):
-                writer.write(answer)
-                await writer.drain()
-        writer.close()
+        task: asyncio.Task[None] | None = asyncio.current_task()
+        self._under_way.add(task)
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                message = await _read_request(reader)
+                if answer := await self._answer(message, self.mode):
+                    writer.write(answer)
+                    await writer.drain()
+        finally:
+            self._under_way.discard(task)
+            writer.close()
 
     async def _answer(self, message: bytes, mode: str) -> bytes:
         """Return the answer to a message; none if it is to be lost."""
