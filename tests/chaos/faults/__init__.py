@@ -27,7 +27,7 @@ KINDS = (
     ),
     FaultKind(
         name="squeeze",
-        about="a process gets no more memory than it has, and 16 MiB",
+        about="a process is killed if it takes 4 MiB more than it has, as Cloud Run does at the limit",
         targets=WORKERS,
         make=processes.squeeze,
         lasts=True,

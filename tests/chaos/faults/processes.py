@@ -2,16 +2,16 @@
 
 import contextlib
 import os
-import re
 import resource
 import signal
+import time
 from pathlib import Path
 
 from tests.chaos.faults.base import Fault
 from tests.chaos.system import ChaosSystem
 
-# Bytes that a process that is squeezed may still take.
-_ROOM = 16 * 2**20
+# Bytes that a process that is squeezed may still take, and seconds between two looks at what it has.
+_ROOM, _LOOK = 4 * 2**20, 0.02
 
 
 def kill(system: ChaosSystem, fault: Fault) -> str:
@@ -30,12 +30,18 @@ def freeze(system: ChaosSystem, fault: Fault) -> str:
 
 
 def squeeze(system: ChaosSystem, fault: Fault) -> str:
-    """Let a process get little more memory for a while. It raises MemoryError, or dies of it."""
+    """Kill a process if it takes little more memory within a while, as Cloud Run does at the limit.
+
+    No system call fails, unlike with RLIMIT_AS: then gRPC and gunicorn, who can't start a thread, leave a
+    process that lives and never works again, which does not happen in a container.
+    """
     pid = _chosen(system, fault)
     with contextlib.suppress(OSError):
-        limit(pid, resource.RLIMIT_AS, _address_space(pid) + _ROOM)
-        system.pause(fault.seconds)
-        limit(pid, resource.RLIMIT_AS, resource.RLIM_INFINITY)
+        most, ends = resident(pid) + _ROOM, time.monotonic() + fault.seconds
+        while time.monotonic() < ends:
+            if resident(pid) > most:
+                return _signal(pid, signal.SIGKILL)
+            system.pause(_LOOK)
         return str(pid)
     return ""
 
@@ -54,10 +60,10 @@ def _chosen(system: ChaosSystem, fault: Fault) -> int:
     return workers[int(fault.at * 1000) % len(workers)] if workers else 0
 
 
-def _address_space(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    sizes = re.findall(r"VmSize:\s+(\d+) kB", status)
-    return int(sizes[0]) * 1024 if sizes else 0
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process has. Raises OSError if there is no such process."""
+    pages = Path(f"/proc/{pid or 'none'}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
 
 
 def _signal(pid: int, number: int) -> str:
