@@ -19,7 +19,7 @@ from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.bundles import BundleHead, head_of
-from shared.catalog.database import Database, NameTaken, create_document, set_document
+from shared.catalog.database import Database, NameTaken, Step, create_document, set_document
 from shared.catalog.subscriptions import Subscription, subscription_of
 from shared.identifiers import Fqid
 
@@ -184,17 +184,15 @@ class DeliveryCatalog:
 
     def claim_try(self, subscription: str, *, now: datetime, until: datetime) -> bool:
         """Return whether the caller may call a failing URL now; nobody else may before `until`."""
-        reference = self._backoffs.document(subscription)
         claimed = False
 
-        def claim_if_due(transaction: Any) -> None:
+        def claim_if_due(snapshot: Any) -> Step | None:
             nonlocal claimed
-            snapshot = reference.get(transaction=transaction)
             claimed = not snapshot.exists or snapshot.get("next_try") <= now
-            if snapshot.exists and claimed:
-                transaction.update(reference, {"next_try": until})
+            return ({"next_try": until}, ()) if snapshot.exists and claimed else None
 
-        self._database.transact(claim_if_due)
+        # No transaction: all notifications of a subscriber may claim at once, when its call becomes due.
+        self._database.advance(self._backoffs.document(subscription), claim_if_due)
         return claimed
 
     def start_backoff(self, subscription: str, backoff: SubscriberBackoff) -> None:

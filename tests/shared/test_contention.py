@@ -1,12 +1,18 @@
 """Parallel writes to the same documents of the catalog wait for each other, and do not fail."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
 
-from shared.catalog import Database, Subscription, SubscriptionCatalog
+from shared.catalog import (
+    Database,
+    DeliveryCatalog,
+    SubscriberBackoff,
+    Subscription,
+    SubscriptionCatalog,
+)
 from shared.catalog.tombstones import BundleTombstone
 from shared.clock import SystemClock
 from shared.errors import NotAcceptable
@@ -91,3 +97,23 @@ def test_a_subscription_that_is_removed_again_leaves_the_one_in_its_place(stack:
     catalog.remove(first)
     with pytest.raises(NotAcceptable, match="which is the limit"):
         catalog.add(new_subscription(owner), secret=None, at_most=1)
+
+
+def test_of_many_that_claim_the_next_call_of_a_subscriber_one_gets_it_and_nobody_waits(
+    stack: dict[str, str],
+) -> None:
+    clients = [firestore_client(stack) for _ in range(3)]
+    catalogs = [
+        DeliveryCatalog(Database(client, replicas=REPLICAS, clock=SystemClock())) for client in clients
+    ]
+    subscription, at = new_uuid(), datetime.now(UTC)
+
+    def claim(number: int) -> bool:
+        return catalogs[number % 3].claim_try(subscription, now=at, until=at + timedelta(hours=1))
+
+    with ThreadPoolExecutor(24) as threads:
+        for _ in range(3):
+            catalogs[0].start_backoff(subscription, SubscriberBackoff(since=at, failures=3, next_try=at))
+            # Transactions would wait for each other's locks, and fail after a quarter of a minute.
+            assert list(threads.map(claim, range(24))).count(True) == 1
+    assert not catalogs[0].claim_try(subscription, now=at, until=at)
