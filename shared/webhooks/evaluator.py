@@ -38,7 +38,7 @@ from shared.search.matching import Subject
 from shared.search.query import Query
 from shared.webhooks.budgets import FREE_SECONDS
 from shared.webhooks.conditions import Condition, Lookup, needs_of_expression, needs_of_query
-from shared.webhooks.expressions import evaluate_expression, kept_if_short, parsed_expression
+from shared.webhooks.expressions import evaluate_expression, kept_in_bounds, parsed_expression
 
 # The contract: attachments have 128 KiB at most, as JSON.
 LARGEST_ATTACHMENTS = 128 * 1024
@@ -179,7 +179,7 @@ def _text_of(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-@kept_if_short
+@kept_in_bounds
 def _query(es_query: str) -> Query:
     return parse(json.loads(es_query))
 

@@ -1,13 +1,17 @@
 """JMESPath: expressions are checked when they are written, and comparisons follow the specification."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.webhooks.expressions import check_expression, evaluate_expression, kept_if_short
+from shared.catalog import Subscription
+from shared.webhooks.evaluation import EvaluatorPool, Match
+from shared.webhooks.expressions import MOST_KEPT, check_expression, evaluate_expression, kept_in_bounds
+from tests.support.api import new_uuid
 
 DONORS = {"donors": [{"age": 30}, {"age": "unknown"}, {"age": 12}, {"age": None}, {}, {"age": [30]}]}
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=False) | st.text(max_size=2)
@@ -69,16 +73,43 @@ def test_functions_with_the_right_number_of_arguments_are_accepted(expression: s
     check_expression(expression)
 
 
-def test_ten_thousand_short_queries_are_parsed_once_and_long_ones_each_time() -> None:
+def test_ten_thousand_queries_are_parsed_once_and_long_ones_take_the_place_of_others() -> None:
     parsed: Counter[str] = Counter()
 
     def length(text: str) -> int:
         parsed[text] += 1
         return len(text)
 
-    parse = kept_if_short(length)
-    short = [*map(str, range(9_999)), "x" * 512]
+    parse = kept_in_bounds(length)
+    usual = [f"{number:080}" for number in range(MOST_KEPT // 80)]
+    assert len(usual) == 10_000
     for _ in range(2):
-        assert [parse(text) for text in short] == list(map(len, short))
-        assert parse("y" * 513) == 513
-    assert {text for text, times in parsed.items() if times > 1} == {"y" * 513}
+        assert [parse(text) for text in usual] == list(map(len, usual))
+    assert set(parsed.values()) == {1}
+
+    # As long as ten of them: the ten that were asked for first are parsed anew.
+    parse("x" * 800)
+    parse(usual[10])
+    parse(usual[0])
+    assert (parsed[usual[10]], parsed[usual[0]]) == (1, 2)
+
+
+def test_dense_queries_of_others_keep_nobody_from_being_matched() -> None:
+    def subscribed(owner: str, expression: str) -> Subscription:
+        return Subscription(
+            uuid=new_uuid(),
+            replica="gcp",
+            owner=owner,
+            callback_url="https://example.org",
+            created=datetime.now(UTC),
+            jmespath_query=expression,
+        )
+
+    dense = [subscribed(f"{number // 100}@example.org", f"a{number}{'[]' * 250}") for number in range(3000)]
+    mine = subscribed("me@example.org", "contains(name, 'x')")
+    pool = EvaluatorPool()
+    try:
+        outcomes = list(pool.outcomes(b'{"name": "x"}', [*dense, mine]))
+    finally:
+        pool.close()
+    assert [outcome.subscription.uuid for outcome in outcomes if isinstance(outcome, Match)] == [mine.uuid]
