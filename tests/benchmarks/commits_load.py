@@ -15,7 +15,7 @@ from local.stack import Stack
 from tests.benchmarks.explore_charts import draw, draw_steps
 from tests.benchmarks.locust_runs import Rows, run_locust
 from tests.benchmarks.paused_stack import NAMES
-from tests.benchmarks.processes import cpu_seconds, descendants
+from tests.benchmarks.processes import cpu_of, descendants, used_since
 from tests.benchmarks.sizes import sized
 from tests.benchmarks.text import paragraph
 from tests.support.dss import open_dss
@@ -95,13 +95,13 @@ def commits_load() -> str:
 
 def _step(env: Mapping[str, str], rate: int) -> Step:
     processes = descendants(NAMES)
-    before, began = {name: cpu_seconds(pid) for name, pid in processes.items()}, time.monotonic()
+    before, began = cpu_of(processes), time.monotonic()
     environment = {"DSS_TOKEN": env["DSS_TOKEN"], "DSS_LOAD_RATE": str(rate)}
     rows, history = run_locust(
         "commits_locust.py", env["DSS_URL"], users=rate + _BESIDE, seconds=SECONDS, environment=environment
     )
     elapsed = time.monotonic() - began
-    cores = {name: (cpu_seconds(pid) - before[name]) / elapsed for name, pid in processes.items()}
+    cores = {name: used / elapsed for name, used in used_since(before, processes).items()}
     with open_dss(env) as dss:
         left = dss.catalog.scan.bundle_count() - dss.catalog.events.count("gcp")
     return Step(offered=rate, seconds=SECONDS, rows=rows, history=history, cores=cores, unpublished=left)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from local.stack import Stack
 from tests.benchmarks.explore_bundles import real_bundles
 from tests.benchmarks.paused_stack import NAMES
-from tests.benchmarks.processes import cpu_seconds, descendants
+from tests.benchmarks.processes import cpu_of, descendants, used_since
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds
 
@@ -86,7 +86,7 @@ class _Writer:
 
     def run(self) -> Seen:
         processes = descendants(NAMES)
-        before, began = _seconds(processes), time.monotonic()
+        before, began = cpu_of(processes), time.monotonic()
         with ThreadPoolExecutor(_THREADS) as threads:
             counted = threads.submit(self._when_counted)
             futures = []
@@ -99,12 +99,12 @@ class _Writer:
         # The count grows by one bundle after the other, in the order of their answers.
         lags = [max(0.0, moment - at) for moment, at in zip(moments, sorted(self._answered), strict=True)]
         found = {"GET /index/bundles/{uuid}": self._found, "counted among all bundles": lags}
-        took, after = time.monotonic() - began, _seconds(processes)
+        took = time.monotonic() - began
         return Seen(
             bundles=self._bundles,
             rate=self._rate,
             lags={name: sorted(each) for name, each in found.items()},
-            cores={name: (after[name] - before[name]) / took for name in processes},
+            cores={name: used / took for name, used in used_since(before, processes).items()},
         )
 
     def _one(self, *, looks: bool) -> None:
@@ -141,10 +141,6 @@ class _Writer:
                 return math.inf
             self._pause.wait(_LOOK_SECONDS)
         return time.monotonic()
-
-
-def _seconds(processes: Mapping[str, int]) -> dict[str, float]:
-    return {name: cpu_seconds(pid) for name, pid in processes.items()}
 
 
 def _counted(api: Api) -> int:

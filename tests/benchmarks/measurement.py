@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from local.api import ApiProcess
 from tests.benchmarks.load import Plan, Result
-from tests.benchmarks.processes import back_ends, cpu_seconds
+from tests.benchmarks.processes import back_ends, cpu_of, used_since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +78,10 @@ def measure(api: ApiProcess, token: str, operation: Operation, *, clients: int, 
         # From here on every client has been answered once.
         if load.stderr.readline() != "ready\n":
             raise RuntimeError(f"{operation.name}: {load.stderr.read()}")
-        before, began = {name: cpu_seconds(pid) for name, pid in processes.items()}, time.monotonic()
+        before, began = cpu_of(processes), time.monotonic()
         text = load.stdout.read()
         elapsed = time.monotonic() - began
-        used = {name: cpu_seconds(pid) - before[name] for name, pid in processes.items()}
+        used = used_since(before, processes)
         if load.wait() != 0:
             raise RuntimeError(f"{operation.name}: {load.stderr.read()}")
     return _figures(operation.name, clients, Result(**json.loads(text)), used, elapsed)

@@ -11,7 +11,7 @@ from local.components import API_TABLE
 from local.stack import Stack
 from tests.benchmarks.measurement import Figures, Operation, measure
 from tests.benchmarks.operations_report import operations_section
-from tests.benchmarks.processes import back_ends, cpu_seconds
+from tests.benchmarks.processes import back_ends, cpu_of, used_since
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.bulk_heads import duplicate_bundles, duplicate_files
 from tests.support.clouds import Clouds
@@ -115,14 +115,14 @@ def _enumeration(env: Mapping[str, str], api: Api, pid: int) -> str:
     prefix = new_uuid()[:8]
     duplicate_bundles(env, bundle, LISTED, prefix=prefix)
     watched = {"API": pid, "Firestore": back_ends()["Firestore"]}
-    before, began = {name: cpu_seconds(pid) for name, pid in watched.items()}, time.monotonic()
+    before, began = cpu_of(watched), time.monotonic()
     pages = list(api.pages("/v1/bundles/all", replica="gcp", prefix=prefix, per_page=500))
-    seconds = time.monotonic() - began
+    seconds, used = time.monotonic() - began, used_since(before, watched)
     listed = sum(len(page.json()["bundles"]) for page in pages)
     assert listed == LISTED
-    cpu = ", ".join(f"{name} {cpu_seconds(pid) - before[name]:.1f} s" for name, pid in watched.items())
+    cpu = ", ".join(f"{name} {own:.1f} s" for name, own in used.items())
     rate = listed / seconds
-    alone = listed / (cpu_seconds(pid) - before["API"])
+    alone = listed / used["API"]
     return (
         f"{listed:,} bundles in {len(pages)} pages, one client: {seconds:.1f} s, {rate:,.0f} bundles/s. "
         f"CPU time: {cpu}. By its own CPU time the API lists {alone:,.0f} bundles/s a core."

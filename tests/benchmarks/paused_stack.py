@@ -11,7 +11,7 @@ from local.components.latency import delayed
 from local.config import StackConfig, base_environment
 from local.stack import Stack
 from local.supervisor.processes import Processes
-from tests.benchmarks.processes import cpu_seconds, descendants
+from tests.benchmarks.processes import cpu_of, descendants
 from tests.benchmarks.sync_log import SyncLog
 
 # Texts in command lines, and the names of these processes in the report.
@@ -61,7 +61,7 @@ class PausedStack:
 
     def cpu(self) -> dict[str, float]:
         """Return the CPU time that each process of the system has had, in seconds, by name."""
-        return {name: cpu_seconds(pid) for name, pid in descendants(NAMES).items()}
+        return cpu_of(descendants(NAMES))
 
 
 @contextlib.contextmanager

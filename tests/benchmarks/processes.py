@@ -35,6 +35,16 @@ def thread_seconds(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
+def cpu_of(processes: Mapping[str, int]) -> dict[str, float]:
+    """Return the CPU seconds of processes with their descendants, by name; `processes` has their ids."""
+    return {name: cpu_seconds(pid) for name, pid in processes.items()}
+
+
+def used_since(before: Mapping[str, float], processes: Mapping[str, int]) -> dict[str, float]:
+    """Return the CPU seconds that processes have used by name, since `cpu_of` them was `before`."""
+    return {name: cpu - before[name] for name, cpu in cpu_of(processes).items()}
+
+
 def pin(pid: int, cores: Collection[int]) -> None:
     """Have a process, all of its threads and its descendants use some cores only."""
     for thread in Path(f"/proc/{pid}/task").iterdir():

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from local.stack import Stack
 from tests.benchmarks.explore_live import put_files
-from tests.benchmarks.processes import cpu_seconds, descendants
+from tests.benchmarks.processes import cpu_of, descendants
 from tests.support.api import Api, Version, new_uuid, now, put_bundle
 from tests.support.clouds import Clouds
 from tests.support.waiting import wait_until
@@ -73,7 +73,7 @@ def _counted(api: Api, items: list[dict[str, object]]) -> list[int]:
 
 
 def _cpu() -> dict[str, float]:
-    return {name: cpu_seconds(pid) for name, pid in descendants({**_OURS, **_STAND_INS}).items()}
+    return cpu_of(descendants({**_OURS, **_STAND_INS}))
 
 
 def _section(used: Mapping[str, float], files: int, seconds: float) -> str:
