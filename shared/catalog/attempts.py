@@ -85,8 +85,8 @@ class AttemptCatalog(Generic[Job]):
     def abandoned(self, *, unstarted_seconds: float = ABANDONED_AFTER.total_seconds()) -> list[Job]:
         """Return the running jobs that no step has worked on for an hour, and those that nobody started.
 
-        The latter if they are older than so many seconds, which is longer than a request takes that begins a
-        job and starts its execution; two executions do no harm. By default nobody needs an execution.
+        The latter after so many seconds, which is longer than a request takes that begins a job and starts
+        its execution; two executions do no harm. By default after an hour, too: runs may need no execution.
         """
         running = self._database.query(self._running())
         now = self._database.clock.now()

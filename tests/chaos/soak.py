@@ -69,7 +69,7 @@ class Verdict:
         """Add a row of something that should not grow.
 
         What has grown once, as a function does when it works for the first time, and stays so, does not grow:
-        the later half has to grow as much by itself.
+        the later half has to grow as fast by itself.
         """
         slope, growth = fitted(times, values)
         mean, half = statistics.fmean(values), len(values) // 2

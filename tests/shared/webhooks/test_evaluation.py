@@ -372,3 +372,14 @@ def test_a_process_that_fails_while_it_looks_up_loses_no_match() -> None:
         assert sorted(one.uuid for one in matching(pool, *some)) == sorted(one.uuid for one in some)
     finally:
         pool.close()
+
+
+def test_dense_queries_of_others_keep_nobody_from_being_matched() -> None:
+    """Kept parsed without a bound, they filled the memory of each evaluator, and nobody was matched."""
+    dense = [asking(f"a{number}{'[]' * 250}", owner=f"owner {number // 100}") for number in range(3000)]
+    mine = asking("event_type == 'CREATE' && contains(manifest.files[].name, 'cell_0.json')")
+    own = EvaluatorPool()
+    try:
+        assert matching(own, *dense, mine) == [mine]
+    finally:
+        own.close()

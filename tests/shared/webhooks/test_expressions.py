@@ -1,17 +1,13 @@
 """JMESPath: expressions are checked when they are written, and comparisons follow the specification."""
 
 from collections import Counter
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.catalog import Subscription
-from shared.webhooks.evaluation import EvaluatorPool, Match
 from shared.webhooks.expressions import MOST_KEPT, check_expression, evaluate_expression, kept_in_bounds
-from tests.support.api import new_uuid
 
 DONORS = {"donors": [{"age": 30}, {"age": "unknown"}, {"age": 12}, {"age": None}, {}, {"age": [30]}]}
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=False) | st.text(max_size=2)
@@ -92,24 +88,3 @@ def test_ten_thousand_queries_are_parsed_once_and_long_ones_take_the_place_of_ot
     parse(usual[10])
     parse(usual[0])
     assert (parsed[usual[10]], parsed[usual[0]]) == (1, 2)
-
-
-def test_dense_queries_of_others_keep_nobody_from_being_matched() -> None:
-    def subscribed(owner: str, expression: str) -> Subscription:
-        return Subscription(
-            uuid=new_uuid(),
-            replica="gcp",
-            owner=owner,
-            callback_url="https://example.org",
-            created=datetime.now(UTC),
-            jmespath_query=expression,
-        )
-
-    dense = [subscribed(f"{number // 100}@example.org", f"a{number}{'[]' * 250}") for number in range(3000)]
-    mine = subscribed("me@example.org", "contains(name, 'x')")
-    pool = EvaluatorPool()
-    try:
-        outcomes = list(pool.outcomes(b'{"name": "x"}', [*dense, mine]))
-    finally:
-        pool.close()
-    assert [outcome.subscription.uuid for outcome in outcomes if isinstance(outcome, Match)] == [mine.uuid]
