@@ -105,6 +105,13 @@ def test_what_quick_does_not_open_has_nothing_for_it(request):
     assert not quick & never_quick(), "pytest --record-seconds --collect-only -n 0 writes the list anew"
 
 
+def test_tests_are_known_as_code_of_this_project(request):
+    """An `__init__.py` beside tests gives their modules a name that does not begin with `tests`."""
+    modules = {item.module.__name__ for item in request.session.items if isinstance(item, pytest.Function)}
+
+    assert {name for name in modules if not name.startswith("tests.")} == set()
+
+
 def test_an_unforeseen_process_is_refused():
     code = (
         "from tests.support.process_use import refuse_processes; import os; refuse_processes()\n"

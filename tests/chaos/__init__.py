@@ -1,1 +1,0 @@
-"""A machine that makes faults: `python -m tests.chaos`, or `make chaos` (docs/chaos.md)."""
