@@ -10,7 +10,7 @@ from asyncio.events import TimerHandle
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from run.api.errors import problem_body
 from shared.errors import Unavailable
@@ -77,10 +77,29 @@ class Connection(HttpToolsProtocol):
             self._head_timer = self._restart(None, self._head_too_slow)
 
     def on_headers_complete(self) -> None:
-        """Start the application."""
+        """Start the application, or refuse a request for which it has no place."""
         self._head_timer = self._stop(self._head_timer)
         self._reading_body = True
-        super().on_headers_complete()
+        if not self._shed():
+            super().on_headers_complete()
+
+    def _shed(self) -> bool:
+        """Answer a request as the application would that has no place for it; return whether that was done.
+
+        The first request of a connection goes to the application, and so does one before which there is an
+        answer that was not sent to its end.
+        """
+        if self.cycle is None or not self.cycle.response_complete or self.transport.get_write_buffer_size():
+            return False
+        if not self.parser.should_keep_alive():
+            return False
+        refusal = self.app.shedding.refusal(self.parser.get_method(), self.url, self.headers)
+        if refusal is None:
+            return False
+        date = b"".join(b"%s: %s\r\n" % field for field in self.server_state.default_headers)
+        self.transport.write(STATUS_LINE[503] + date + refusal)
+        self.server_state.total_requests += 1
+        return True
 
     def on_message_complete(self) -> None:
         """Expect the next request."""

@@ -27,6 +27,7 @@ from run.api.cors import CrossOrigin
 from run.api.errors import problem, problem_of
 from run.api.interfaces import INTERFACES_KEY, Interfaces
 from run.api.limits import LIMITS, Limits
+from run.api.load_shedding import LoadShedding
 from run.api.service import HEALTH
 from run.api.shared_threads import NoThread, SharedThreads
 from run.api.wsgi import Answer, Environ, environ_of, has_body, next_part, respond, with_body
@@ -72,6 +73,11 @@ class _Refused(Exception):
         """Return the refusal of a request that may be repeated later, also a write: nothing was done yet."""
         return cls(problem_of(Unavailable(title)))
 
+    @classmethod
+    def without_thread(cls) -> "_Refused":
+        """Return the refusal of a request for which there is no thread."""
+        return cls.for_now("too many requests are in progress; try again later")
+
 
 class _ClientGone(Exception):
     """The client has disconnected, or receives its answer too slowly."""
@@ -94,6 +100,7 @@ class Gateway:
         self._audit: RequestAudit = app.extensions[AUDIT_LOG]
         self._held = 0
         self._threads = SharedThreads(THREADS, self._share, most_waiting=MOST_WAITING)
+        self.shedding = LoadShedding(self._threads, _Refused.without_thread().response)
         self._threads_without_back_end = SharedThreads(4)
         self._threads_for_health = SharedThreads(2)
 
@@ -152,6 +159,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._caller = ""
+        self._authorization = ""
         # Whether a thread has worked on it: what it did would be in vain if it were refused then.
         self._has_begun = False
 
@@ -172,6 +180,7 @@ class _Exchange:
             if len(scope["raw_path"]) + len(scope["query_string"]) >= MAX_URL:
                 raise _Refused.as_(414, "request_uri_too_long", f"the URL is longer than {MAX_URL} bytes")
             self._caller = await self._gateway.admit(environ)
+            self._authorization = environ.get("HTTP_AUTHORIZATION", "")
             if not has_body(environ):
                 return await self._respond(environ)
             admission = environ[ADMISSION] = Admission()
@@ -200,7 +209,8 @@ class _Exchange:
                 self._caller, QUEUE_SECONDS, work, *arguments, is_new=not self._has_begun
             )
         except NoThread:
-            raise _Refused.for_now("too many requests are in progress; try again later") from None
+            self._gateway.shedding.remember(self._authorization, self._caller)
+            raise _Refused.without_thread() from None
         self._has_begun = True
         return answer
 

@@ -35,8 +35,29 @@ class SharedThreads:
         self._most_waiting = most_waiting
         self._running: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting_count = 0
+        self._announced: Counter[str] = Counter()
         # When each caller asked last, the latest at the end.
         self._present: OrderedDict[str, float] = OrderedDict()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many requests wait that not every caller may get in line."""
+        return self._waiting_count + self._announced.total() >= self._most_waiting
+
+    def announce(self, caller: str) -> bool:
+        """Expect new work of a caller in the next pass of the event loop; return whether it has a place.
+
+        If not, `run` would refuse it. In a pass many connections may be read from: those that are announced
+        count as if they waited until the next pass, which begins with what they do.
+        """
+        self._see(caller)
+        if (caller in self._waiting or not self._may_run(caller)) and self._is_crowded(caller):
+            return False
+        if not self._announced:
+            asyncio.get_running_loop().call_soon(self._announced.clear)
+        self._announced[caller] += 1
+        return True
 
     async def run(
         self,
@@ -65,6 +86,7 @@ class SharedThreads:
             raise NoThread
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(caller, deque()).append(turn)
+        self._waiting_count += 1
         try:
             async with asyncio.timeout(seconds):
                 await turn
@@ -89,12 +111,11 @@ class SharedThreads:
 
     def _is_crowded(self, caller: str) -> bool:
         """Return whether so many requests wait that this caller's next one had better come later."""
-        callers = self._waiting.keys() | {caller}
-        part = self._most_waiting / len(callers)
-        return (
-            len(self._waiting.get(caller, ())) >= part
-            and sum(map(len, self._waiting.values())) >= self._most_waiting
-        )
+        if not self.is_full:
+            return False
+        callers = len(self._waiting) + (caller not in self._waiting)
+        count = len(self._waiting.get(caller, ())) + self._announced[caller]
+        return count >= self._most_waiting / callers
 
     def _is_alone(self, caller: str) -> bool:
         latest = next((seen for name, seen in reversed(self._present.items()) if name != caller), 0.0)
@@ -119,6 +140,7 @@ class SharedThreads:
         """Let the first request of a caller run; its others wait until all other callers had their turn."""
         turns = self._waiting[caller]
         self._take(caller)
+        self._waiting_count -= 1
         turns.popleft().set_result(None)
         self._waiting.move_to_end(caller)
         if not turns:
@@ -127,5 +149,6 @@ class SharedThreads:
     def _forget(self, caller: str, turn: "asyncio.Future[None]") -> None:
         turns = self._waiting[caller]
         turns.remove(turn)
+        self._waiting_count -= 1
         if not turns:
             del self._waiting[caller]

@@ -69,7 +69,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.capacity", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of the load beyond capacity")
     arguments = parser.parse_args()
-    with Stack(port=0, table=API_TABLE).running() as env:
+    with Stack(port=0, table=API_TABLE, api_workers=1).running() as env:
         make_topics(env, "bundle-changes")
         offer = _targets(env)
         _set_apart()

@@ -150,8 +150,12 @@ def test_a_new_request_is_refused_at_once_while_too_many_wait() -> None:
 
         tasks = [ask("flood") for _ in range(COUNT)]
         await until(lambda: work.running["flood"] == COUNT)
-        tasks += [ask("flood") for _ in range(4)]
+        tasks += [ask("flood") for _ in range(3)]
         await asyncio.sleep(0)
+        assert not threads.is_full
+        tasks.append(ask("flood"))
+        await asyncio.sleep(0)
+        assert threads.is_full
         for _ in range(10):
             with pytest.raises(NoThread):
                 await ask("flood")
@@ -165,8 +169,23 @@ def test_a_new_request_is_refused_at_once_while_too_many_wait() -> None:
         await asyncio.gather(*tasks)
         assert work.order.count("other") == 2
         # The line is empty again.
+        assert not threads.is_full
         tasks = [ask("flood") for _ in range(SHARE + 4)]
         work.end(len(tasks))
         await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+
+
+def test_who_has_given_up_is_not_in_line() -> None:
+    async def main() -> None:
+        threads, work = SharedThreads(1, most_waiting=1), Work()
+        task = asyncio.create_task(threads.run("one", PATIENCE, work, "one"))
+        await until(lambda: work.running["one"] == 1)
+        with pytest.raises(NoThread):
+            await threads.run("late", 0.01, work, "late")
+        assert not threads.is_full
+        work.end(1)
+        await task
 
     asyncio.run(main())

@@ -1,0 +1,53 @@
+"""Load shedding: requests of a caller who has too many of them in line are refused by their head alone.
+
+The gateway refuses such a request, too, but after it became a task, and its caller was found out. Beyond
+capacity most requests are refused, and what that takes is missing for those that are served.
+"""
+
+from collections import OrderedDict
+
+from flask import Response
+
+from run.api.shared_threads import SharedThreads
+from run.api.wsgi import respond
+from shared.api_path import API_PATH
+
+# Those that were refused last. An `Authorization` has at most 64 KiB, and usually one or two.
+_MOST_CALLERS = 64
+_PREFIX = API_PATH.encode() + b"/"
+# Requests with these are left to the gateway: a body would have to be received, and the answer depends on
+# the origin of a page.
+_NOT_HERE = frozenset((b"content-length", b"transfer-encoding", b"expect", b"origin"))
+
+
+class LoadShedding:
+    """The answers to requests of v1 for which `threads` has no place; for one event loop.
+
+    `refusal` is the answer to each. Who sends a request is known by its `Authorization`, once the gateway has
+    refused one with the same.
+    """
+
+    def __init__(self, threads: SharedThreads, refusal: Response) -> None:
+        self._threads = threads
+        self._callers: OrderedDict[str, str] = OrderedDict()
+        answer = respond(refusal, {"REQUEST_METHOD": "GET"})
+        self._fields = b"".join(b"%s: %s\r\n" % field for field in answer.headers)
+        self._body = answer.body
+
+    def remember(self, authorization: str, caller: str) -> None:
+        """Remember whose request was refused; `authorization` is its header, or empty."""
+        if authorization:
+            self._callers[authorization] = caller
+            self._callers.move_to_end(authorization)
+            if len(self._callers) > _MOST_CALLERS:
+                self._callers.popitem(last=False)
+
+    def refusal(self, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
+        """Return the headers and the body of an answer, or None if the gateway has to answer."""
+        if not self._callers or not url.startswith(_PREFIX):
+            return None
+        fields = dict(headers)
+        caller = self._callers.get(fields.get(b"authorization", b"").decode("latin-1"))
+        if caller is None or not _NOT_HERE.isdisjoint(fields) or self._threads.announce(caller):
+            return None
+        return self._fields + b"\r\n" + (b"" if method == b"HEAD" else self._body)
