@@ -61,7 +61,7 @@ def _saved(drill: Drill, replica: str) -> dict[str, int]:
 
 def _current(drill: Drill) -> dict[str, int]:
     catalog = drill.open().catalog.subscriptions
-    return {replica: catalog.generation(replica) for replica in REPLICAS}
+    return {replica: catalog.generations(replica)[0] for replica in REPLICAS}
 
 
 def lose_catalog(drill: Drill) -> str:

@@ -49,6 +49,7 @@ from shared.catalog.subscriptions import (
     Subscription,
     SubscriptionCatalog,
     SubscriptionKind,
+    SubscriptionSet,
 )
 from shared.catalog.switches import Switch, SwitchCatalog, Switches
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
@@ -129,6 +130,7 @@ __all__ = [
     "Subscription",
     "SubscriptionCatalog",
     "SubscriptionKind",
+    "SubscriptionSet",
     "Switch",
     "SwitchCatalog",
     "Switches",

@@ -37,7 +37,8 @@ COLLECTIONS = (
     *("bundle_tombstones", "collection_tombstones", "content_removals", "purges"),
     *("access", "bindings", "binding_marks", "groups", "memberships"),
     *("events", "event_boxes", "journals", "journal_checkpoints", "changes", "last_attempts"),
-    *("subscriptions", "subscription_secrets", "subscription_sets", "subscription_slots"),
+    *("subscriptions", "subscription_secrets", "subscription_sets", "subscription_changes"),
+    "subscription_slots",
     *("subscriber_backoffs", "deliveries", "mails"),
     *("copy_jobs", "checkout_jobs", "checkout_pages", "manifest_jobs", "admin_runs", "admin_run_shards"),
     *("imports", "import_slices", "import_shards", "import_hashes"),
@@ -163,6 +164,8 @@ FIELD_INDEXES = (
     # The subscriptions of an owner on all replicas, and of all owners on one.
     FieldIndex("subscriptions", "owner"),
     FieldIndex("subscriptions", "replica"),
+    # The changes of a replica's subscriptions since a moment.
+    FieldIndex("subscription_changes", "at"),
     FieldIndex("journals", "id"),
 )
 
@@ -175,4 +178,5 @@ TIMES_TO_LIVE = (
     ("last_attempts", "expires"),
     ("manifest_jobs", "expires"),
     ("subscriber_backoffs", "expires"),
+    ("subscription_changes", "expires"),
 )

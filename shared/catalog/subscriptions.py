@@ -8,8 +8,9 @@ may have as many as there are numbers. To create one is to claim a free number, 
 with one, parallel requests of an owner wait for each other's locks, and fail after a while.
 
 `subscription_sets` has one number for each replica, which grows with every change: a process that keeps all
-subscriptions of a replica in memory checks with one read whether they are current. Beside it is the number at
-which they were last saved to the buckets (`shared.webhooks.saved_subscriptions`).
+subscriptions of a replica in memory checks with one read whether they are current, and then reads what has
+changed (`shared.catalog.subscription_changes`). Beside it is the number at which they were last saved to the
+buckets (`shared.webhooks.saved_subscriptions`).
 """
 
 import hashlib
@@ -25,11 +26,11 @@ from functools import partial
 from typing import Any
 
 from google.api_core.exceptions import NotFound
-from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 from google.cloud.firestore_v1 import ExistsOption
 
 from shared.catalog.database import Database, NameTaken, Step, Write, create_document
+from shared.catalog.subscription_changes import Position, SubscriptionChanges, changed_between
 from shared.errors import NotAcceptable, Unprocessable
 
 
@@ -80,6 +81,14 @@ class Subscription:
         return SubscriptionKind.JMESPATH if self.es_query is None else SubscriptionKind.ELASTICSEARCH
 
 
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionSet:
+    """All subscriptions of a replica, by UUID, and up to which of its changes."""
+
+    position: Position
+    by_uuid: Mapping[str, Subscription]
+
+
 # Most subscriptions of one owner on one replica, of both kinds together.
 MOST_SUBSCRIPTIONS = 100
 # Stored as one JSON value: Firestore has no lists in lists, and no query uses these fields.
@@ -99,6 +108,7 @@ class SubscriptionCatalog:
         self._backoffs = database.client.collection("subscriber_backoffs")
         self._slots = database.client.collection("subscription_slots")
         self._sets = database.client.collection("subscription_sets")
+        self._changes = SubscriptionChanges(database)
 
     def add(
         self,
@@ -149,7 +159,7 @@ class SubscriptionCatalog:
         ]
         if secret is not None:
             writes.append(create_document(self._secrets.document(subscription.uuid), {"secret": secret}))
-        self._database.commit(*writes, self._count_change(subscription.replica))
+        self._database.commit(*writes, self._changes.note(subscription.replica, subscription.uuid))
 
     @staticmethod
     def _is_same(existing: Subscription, subscription: Subscription) -> bool:
@@ -171,7 +181,8 @@ class SubscriptionCatalog:
         def step(current: Any) -> Step | None:
             if not current.exists:
                 return None
-            return {"secret": change(str(current.get("secret")))}, [self._count_change(subscription.replica)]
+            noted = self._changes.note(subscription.replica, subscription.uuid)
+            return {"secret": change(str(current.get("secret")))}, [noted]
 
         self._database.advance(self._secrets.document(subscription.uuid), step)
 
@@ -195,14 +206,39 @@ class SubscriptionCatalog:
         query = self._collection.where(filter=FieldFilter("replica", "==", replica))
         return list(map(subscription_of, self._database.query(query)))
 
-    def generation(self, replica: str) -> int:
-        """Return a number that grows with every change of a replica's subscriptions, in one read."""
-        return self.generations(replica)[0]
+    def is_current(self, replica: str, known: SubscriptionSet) -> bool:
+        """Return whether what is known of a replica's subscriptions is all that there is, in one read."""
+        return known.position.generation == self._changes.generations(replica)[0]
+
+    def current(self, replica: str, known: SubscriptionSet | None = None) -> SubscriptionSet:
+        """Return all subscriptions of a replica, including all that were created before this call.
+
+        Some reads, and one for each that has changed since what is `known`; or one for each that there is.
+        """
+        followed = self._followed(replica, known) if known else None
+        if followed:
+            return followed
+        # Before the subscriptions: what changes after this leads to another number at the next call.
+        position = self._changes.position(replica)
+        return SubscriptionSet(position=position, by_uuid={one.uuid: one for one in self.of_replica(replica)})
+
+    def _followed(self, replica: str, known: SubscriptionSet) -> SubscriptionSet | None:
+        """Return what is known with the changes since then; None if these are not known."""
+        position = self._changes.position(replica, known.position.reached)
+        changed = changed_between(known.position, position)
+        if changed is None:
+            return None
+        by_uuid = {uuid: one for uuid, one in known.by_uuid.items() if uuid not in changed}
+        found = self._database.get_many(list(map(self._collection.document, sorted(changed))))
+        by_uuid.update((snapshot.id, subscription_of(snapshot)) for snapshot in found)
+        return SubscriptionSet(position=position, by_uuid=by_uuid)
 
     def generations(self, replica: str) -> tuple[int, int]:
-        """Return that number, and what it was when the subscriptions were last saved, in one read."""
-        found = self._database.get(self._sets.document(replica)).to_dict() or {}
-        return int(found.get("generation", 0)), int(found.get("saved", 0))
+        """Return a number that grows with every change of a replica's subscriptions, in one read.
+
+        With it comes what it was when they were last saved.
+        """
+        return self._changes.generations(replica)
 
     def note_saved(self, replica: str, generation: int) -> None:
         """Note that the subscriptions of a generation are about to be saved."""
@@ -231,7 +267,10 @@ class SubscriptionCatalog:
         remaining = list(subscriptions)
         while remaining:
             writes: list[Write] = [self._sign_in_of(one) for one in remaining]
-            writes += map(self._count_change, sorted({one.replica for one in remaining}))
+            for replica in sorted({one.replica for one in remaining}):
+                writes.append(
+                    self._changes.note(replica, *(one.uuid for one in remaining if one.replica == replica))
+                )
             try:
                 self._database.commit(*writes)
                 return
@@ -256,7 +295,7 @@ class SubscriptionCatalog:
             lambda batch: batch.delete(self._slot_of(subscription)),
         ]
         with suppress(NotFound):
-            self._database.commit(*writes, self._count_change(subscription.replica))
+            self._database.commit(*writes, self._changes.note(subscription.replica, subscription.uuid))
 
     def _slot_of(self, subscription: Subscription) -> Any:
         owner = hashlib.sha256(json.dumps([subscription.replica, subscription.owner]).encode()).hexdigest()
@@ -265,10 +304,6 @@ class SubscriptionCatalog:
     def _of_owner(self, owner: str, replica: str) -> Any:
         mine = self._collection.where(filter=FieldFilter("owner", "==", owner))
         return mine.where(filter=FieldFilter("replica", "==", replica))
-
-    def _count_change(self, replica: str) -> Write:
-        generation = {"generation": firestore.Increment(1)}
-        return lambda batch: batch.set(self._sets.document(replica), generation, merge=True)
 
 
 def _to_document(subscription: Subscription) -> dict[str, Any]:

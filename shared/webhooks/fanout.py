@@ -8,14 +8,14 @@ delay nobody else's notifications. An event on which a query fails is a delivery
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 import structlog
 
-from shared.catalog import Catalog, DeliveryState, Subscription
+from shared.catalog import Catalog, DeliveryState, Subscription, SubscriptionSet
 from shared.errors import IllegalArguments, NotYetThere
 from shared.events.documents import read_document
 from shared.identifiers import Fqid, moment_of, version_of
@@ -78,20 +78,18 @@ class SubscriptionCache:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        # By replica: the generation that was read, and the subscriptions.
-        self._cached: dict[str, tuple[int, Sequence[Subscription]]] = {}
+        self._known: dict[str, SubscriptionSet] = {}
         self._lock = threading.Lock()
 
-    def of(self, replica: str) -> Sequence[Subscription]:
+    def of(self, replica: str) -> Collection[Subscription]:
         """Return the subscriptions of a replica, including all that were created before this call."""
-        # Read the generation first: a change after this read leads to another generation at the next call.
-        generation = self._catalog.subscriptions.generation(replica)
-        with self._lock:
-            cached = self._cached.get(replica)
-            if cached is None or cached[0] != generation:
-                cached = generation, self._catalog.subscriptions.of_replica(replica)
-                self._cached[replica] = cached
-        return cached[1]
+        subscriptions = self._catalog.subscriptions
+        known = self._known.get(replica)
+        if known is None or not subscriptions.is_current(replica, known):
+            # One thread reads what has changed, for all that wait for it here.
+            with self._lock:
+                known = self._known[replica] = subscriptions.current(replica, self._known.get(replica))
+        return known.by_uuid.values()
 
 
 class Notifier:

@@ -5,7 +5,7 @@ DSS_SUBSCRIPTION_DAYS later it pauses: nothing is sent until the owner signs in 
 missed. What its owner may not read is not sent, even if the subscription's query matches it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -42,7 +42,9 @@ def may_read(dss: Dss, subscription: Subscription, readers: frozenset[str]) -> b
     return dss.policy.may_read(owner, readers)
 
 
-def recipients(dss: Dss, event: BundleEvent, subscriptions: Sequence[Subscription]) -> Sequence[Subscription]:
+def recipients(
+    dss: Dss, event: BundleEvent, subscriptions: Collection[Subscription]
+) -> Sequence[Subscription]:
     """Return the subscriptions that act, and whose owners may read the document of an event.
 
     One read of Firestore, unless none acts.

@@ -27,6 +27,7 @@ from shared.catalog import (
     VersionedCatalog,
 )
 from shared.catalog.attempts import AttemptCatalog
+from shared.catalog.subscription_changes import SubscriptionChanges
 from shared.errors import TooManyUnderWay
 from shared.identifiers import Fqid, Kind, version_of
 from shared.kinds import KINDS
@@ -176,6 +177,7 @@ def _ask_about_events(catalog: Catalog) -> None:
     assert catalog.journals.holding(replica, time) is None
     catalog.journals.set_labels(_event(replica), frozenset())
     assert not catalog.subscriptions.of_replica(replica)
+    assert not SubscriptionChanges(catalog.database).position(replica, catalog.database.clock.now()).recent
     assert not catalog.subscriptions.of_owner(replica, replica)
     assert not catalog.subscriptions.every_of_owner(replica)
     clock = catalog.database.clock

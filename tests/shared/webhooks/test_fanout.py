@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.access import Policy
-from shared.catalog import Delivery, DeliveryState, Subscription
+from shared.catalog import Delivery, DeliveryState, Subscription, SubscriptionSet
+from shared.catalog.subscription_changes import Position
 from shared.errors import IllegalArguments, NotYetThere
 from shared.identifiers import version_of
 from shared.messages import BundleEvent
@@ -33,8 +34,9 @@ def subscription() -> Subscription:
 
 def notifier(deliveries: Deliveries, *subscriptions: Subscription) -> Notifier:
     """Return a notifier of an owner whose budget is used up."""
+    known = SubscriptionSet(position=Position(generation=1), by_uuid={one.uuid: one for one in subscriptions})
     catalog = SimpleNamespace(
-        subscriptions=SimpleNamespace(generation=lambda _: 1, of_replica=lambda _: list(subscriptions)),
+        subscriptions=SimpleNamespace(current=lambda *_: known),
         deliveries=deliveries,
         bundles=SimpleNamespace(head=lambda _: None),
         bindings=SimpleNamespace(current=lambda _: None),
