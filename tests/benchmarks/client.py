@@ -20,6 +20,7 @@ from statistics import median
 from shared.checksums import MIB
 from tests.benchmarks.paused_stack import PausedStack, paused_stack
 from tests.benchmarks.rclone import Rclone, rclone_version
+from tests.benchmarks.sizes import sized
 
 _SEED = 20260112
 _BLOCK = MIB
@@ -56,7 +57,7 @@ SMALL = ClientLoad(
     count=2000,
     smallest=1000,
     largest=10_000,
-    rounds=3,
+    rounds=sized(3, 2),
     seconds=120,
     most={"upload": 2.0, "download": 1.5},
 )
@@ -65,7 +66,7 @@ LARGE = ClientLoad(
     count=1,
     smallest=1024 * MIB,
     largest=1024 * MIB,
-    rounds=3,
+    rounds=sized(3, 1),
     seconds=120,
     most={"upload": 1.0, "download": 1.0},
 )

@@ -20,7 +20,7 @@ from tests.benchmarks.sizes import sized
 from tests.support.postgresql_server import postgresql_server
 
 # Documents of files, as the HCA's catalogue had in 2022, at full size; and of a small one to compare with.
-FILES, FEW_FILES = sized(461_287, 100_000), 1000
+FILES, FEW_FILES = sized(461_287, 50_000), 1000
 # So many files have the same values of all facets, on average; of 50 canned bundles of the HCA, 12 have.
 FILES_PER_VARIANT = 40
 ASKED, SECONDS, LEAST = 20, sized(4.0, 2.0), 5

@@ -20,7 +20,7 @@ from tests.support.clouds import Clouds
 from tests.support.dss import open_dss
 
 FILES, FILES_PER_VARIANT = 20_000, 40
-USERS, SECONDS = 20, sized(60, 30)
+USERS, SECONDS = 20, sized(60, 20)
 # Of a bundle that no filled catalogue has.
 _SEED, _FIRST = 1, 1_000_000
 # The API, and what makes the manifests that don't fit a request.

@@ -19,7 +19,7 @@ from tests.support.clouds import REPLICAS
 DELAYS = {0: (), 30: ("--transfers", "32", "--checkers", "32")}
 
 # A full run has 1,000 files, one of 1 GiB, and ten of 256 MiB.
-SMALL = Load(name=f"{sized(1000, 300):,} files of 100 KiB", count=sized(1000, 300), size=100 * 1024, rounds=2)
+SMALL = Load(name=f"{sized(1000, 200):,} files of 100 KiB", count=sized(1000, 200), size=100 * 1024, rounds=2)
 ONE = Load(name=f"1 file of {sized(1024, 256):,} MiB", count=1, size=sized(1024, 256) * MIB, rounds=1)
 TEN = Load(name=f"{sized(10, 2)} files of 256 MiB", count=sized(10, 2), size=256 * MIB, rounds=1)
 

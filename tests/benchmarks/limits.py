@@ -27,12 +27,13 @@ from shared.access import Principal
 from shared.config import Settings
 from tests.benchmarks.contract import microseconds
 from tests.benchmarks.load import Plan, Result
+from tests.benchmarks.sizes import sized
 from tests.support.api import Api, put_file
 from tests.support.clouds import Clouds
 
 # Milliseconds before each request to a back end: those of Firestore in its own region.
 LATENCY = 10
-TURNS = 8
+TURNS = sized(8, 3)
 # The phases of a turn, their seconds, and where the flood is. Its budget fills in the first two, and it
 # spends that burst in the third.
 _PHASES: Mapping[str, tuple[float, str]] = {

@@ -28,7 +28,7 @@ from tests.benchmarks.sizes import sized
 from tests.benchmarks.text import paragraph
 from tests.support.postgresql_server import postgresql_server
 
-FILES = sized(461_287, 10_000)
+FILES = sized(461_287, 3_000)
 FILES_PER_VARIANT = 40
 # Seconds for one manifest.
 _LONGEST = 3600

@@ -12,12 +12,13 @@ from local.stack import Stack
 from tests.benchmarks.measurement import Figures, Operation, measure
 from tests.benchmarks.operations_report import operations_section
 from tests.benchmarks.processes import back_ends, cpu_of, used_since
+from tests.benchmarks.sizes import sized
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.bulk_heads import duplicate_bundles, duplicate_files
 from tests.support.clouds import Clouds
 
 # Seconds a measurement, so that all of them take less than three minutes.
-SECONDS = 4.0
+SECONDS = sized(4.0, 3.0)
 CLIENTS = (1, 8)
 WORKERS, THREADS = 2, 8
 LISTED = 10_000

@@ -31,7 +31,7 @@ from tests.support.api import TIMEOUT, Api, Version, new_uuid, put_bundle
 from tests.support.bulk_heads import duplicate_bundles
 from tests.support.firestore_proxy import FirestoreProxy
 
-BUNDLES = sized(10_000, 2_000)
+BUNDLES = sized(10_000, 1_000)
 # A rebuild goes through all documents alike: so many tell its pace.
 REBUILT = sized(1000, 300)
 # Requests a query, or fewer where they take more seconds than these, but never less than a few.

@@ -29,7 +29,7 @@ from tests.support.dockerfile import instructions
 from tests.support.python_imports import is_locked
 from tests.support.terraform_cli import ROOT
 
-ROUNDS = sized(5, 3)
+ROUNDS = sized(5, 2)
 # CPU seconds that are allowed.
 API_GOAL, FUNCTION_GOAL = 1.5, 1.0
 _POLL_SECONDS = 0.005
