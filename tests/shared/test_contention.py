@@ -10,7 +10,6 @@ from shared.catalog import (
     Database,
     DeliveryCatalog,
     SubscriberBackoff,
-    Subscription,
     SubscriptionCatalog,
 )
 from shared.catalog.tombstones import BundleTombstone
@@ -21,6 +20,7 @@ from tests.support.clouds import REPLICAS, Clouds
 from tests.support.dss import firestore_client, open_dss
 from tests.support.firestore_proxy import CallFault, FirestoreProxy
 from tests.support.replication import new_bundle, new_file, read_status
+from tests.support.subscriptions import new_subscription
 
 
 @pytest.mark.parametrize(
@@ -47,17 +47,6 @@ def test_a_commit_that_firestore_aborts_is_retried(
         assert dss.catalog.tombstones.available(tombstone) == {"gcp"}
         assert harm.times == 0
     assert read_status(api, "bundles", bundle, "gcp") == 404
-
-
-def new_subscription(owner: str, replica: str = "gcp") -> Subscription:
-    return Subscription(
-        uuid=new_uuid(),
-        replica=replica,
-        owner=owner,
-        callback_url="https://example.org",
-        created=datetime.now(UTC),
-        signed=True,
-    )
 
 
 def test_parallel_writes_of_one_owners_subscriptions_do_not_fail(stack: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from shared.webhooks.fanout import SubscriptionCache
 from tests.support.api import new_uuid
 from tests.support.clouds import REPLICAS
 from tests.support.dss import firestore_client
+from tests.support.subscriptions import new_subscription
 
 OWNER = "a@example.org"
 
@@ -62,14 +63,7 @@ def replica() -> str:
 
 
 def added(catalog: SubscriptionCatalog, replica: str, owner: str = OWNER) -> Subscription:
-    subscription = Subscription(
-        uuid=new_uuid(),
-        replica=replica,
-        owner=owner,
-        callback_url="https://example.org",
-        created=datetime.now(UTC),
-        signed=True,
-    )
+    subscription = new_subscription(owner, replica)
     catalog.add(subscription, secret="secret", at_most=100)
     return subscription
 
