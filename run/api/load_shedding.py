@@ -4,6 +4,7 @@ The gateway refuses such a request, too, but after it became a task, and its cal
 capacity most requests are refused, and what that takes is missing for those that are served.
 """
 
+import hashlib
 from collections import OrderedDict
 
 from flask import Response
@@ -12,7 +13,7 @@ from run.api.shared_threads import SharedThreads
 from run.api.wsgi import respond
 from shared.api_path import API_PATH
 
-# Those that were refused last. An `Authorization` has at most 64 KiB, and usually one or two.
+# Those that were refused last.
 _MOST_CALLERS = 64
 _PREFIX = API_PATH.encode() + b"/"
 # Requests with these are left to the gateway: a body would have to be received, and the answer depends on
@@ -23,13 +24,13 @@ _NOT_HERE = frozenset((b"content-length", b"transfer-encoding", b"expect", b"ori
 class LoadShedding:
     """The answers to requests of v1 for which `threads` has no place; for one event loop.
 
-    `refusal` is the answer to each. Who sends a request is known by its `Authorization`, once the gateway has
-    refused one with the same.
+    `refusal` is the answer to each. Who sends a request is known by the digest of its `Authorization`, once
+    the gateway has refused one with the same.
     """
 
     def __init__(self, threads: SharedThreads, refusal: Response) -> None:
         self._threads = threads
-        self._callers: OrderedDict[str, str] = OrderedDict()
+        self._callers: OrderedDict[bytes, str] = OrderedDict()
         answer = respond(refusal, {"REQUEST_METHOD": "GET"})
         self._fields = b"".join(b"%s: %s\r\n" % field for field in answer.headers)
         self._body = answer.body
@@ -37,8 +38,9 @@ class LoadShedding:
     def remember(self, authorization: str, caller: str) -> None:
         """Remember whose request was refused; `authorization` is its header, or empty."""
         if authorization:
-            self._callers[authorization] = caller
-            self._callers.move_to_end(authorization)
+            digest = _digest(authorization.encode("latin-1"))
+            self._callers[digest] = caller
+            self._callers.move_to_end(digest)
             if len(self._callers) > _MOST_CALLERS:
                 self._callers.popitem(last=False)
 
@@ -47,7 +49,11 @@ class LoadShedding:
         if not self._callers or not url.startswith(_PREFIX):
             return None
         fields = dict(headers)
-        caller = self._callers.get(fields.get(b"authorization", b"").decode("latin-1"))
+        caller = self._callers.get(_digest(fields.get(b"authorization", b"")))
         if caller is None or not _NOT_HERE.isdisjoint(fields) or self._threads.announce(caller):
             return None
         return self._fields + b"\r\n" + (b"" if method == b"HEAD" else self._body)
+
+
+def _digest(authorization: bytes) -> bytes:
+    return hashlib.sha256(authorization).digest()
