@@ -93,7 +93,8 @@ class Connection(HttpToolsProtocol):
             return False
         if not self.parser.should_keep_alive():
             return False
-        refusal = self.app.shedding.refusal(self.parser.get_method(), self.url, self.headers)
+        address = self.client[0] if self.client else ""
+        refusal = self.app.shedding.refusal(self.parser.get_method(), self.url, self.headers, address)
         if refusal is None:
             return False
         date = b"".join(b"%s: %s\r\n" % field for field in self.server_state.default_headers)

@@ -100,7 +100,9 @@ class Gateway:
         self._audit: RequestAudit = app.extensions[AUDIT_LOG]
         self._held = 0
         self._threads = SharedThreads(THREADS, self._share, most_waiting=MOST_WAITING)
-        self.shedding = LoadShedding(self._threads, _Refused.without_thread().response)
+        refusal = respond(_Refused.without_thread().response, {"REQUEST_METHOD": "GET"})
+        refusal.headers += self.cross_origin.headers({})
+        self.shedding = LoadShedding(self._threads, refusal)
         self._threads_without_back_end = SharedThreads(4)
         self._threads_for_health = SharedThreads(2)
 
@@ -159,7 +161,6 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._caller = ""
-        self._authorization = ""
         # Whether a thread has worked on it: what it did would be in vain if it were refused then.
         self._has_begun = False
 
@@ -180,7 +181,6 @@ class _Exchange:
             if len(scope["raw_path"]) + len(scope["query_string"]) >= MAX_URL:
                 raise _Refused.as_(414, "request_uri_too_long", f"the URL is longer than {MAX_URL} bytes")
             self._caller = await self._gateway.admit(environ)
-            self._authorization = environ.get("HTTP_AUTHORIZATION", "")
             if not has_body(environ):
                 return await self._respond(environ)
             admission = environ[ADMISSION] = Admission()
@@ -200,7 +200,11 @@ class _Exchange:
         return respond(self._gateway.interfaces.form(environ["PATH_INFO"], response), environ)
 
     async def _respond(self, environ: Environ) -> Answer:
-        return await self._run(respond, self._gateway.app, environ, self._ends())
+        try:
+            return await self._run(respond, self._gateway.app, environ, self._ends())
+        except _Refused:
+            self._gateway.shedding.remember(environ, self._caller)
+            raise
 
     async def _run(self, work: Callable[..., Answer], *arguments: object) -> Answer:
         """Run `work` in a thread. Raise _Refused if none becomes free in time, or too many requests wait."""
@@ -209,7 +213,6 @@ class _Exchange:
                 self._caller, QUEUE_SECONDS, work, *arguments, is_new=not self._has_begun
             )
         except NoThread:
-            self._gateway.shedding.remember(self._authorization, self._caller)
             raise _Refused.without_thread() from None
         self._has_begun = True
         return answer

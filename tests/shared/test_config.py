@@ -1,7 +1,6 @@
 """Settings are read from the environment once, and are documented."""
 
 import json
-from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,9 @@ import pytest
 from shared.config import Settings
 from shared.issuer_settings import IssuerSetting
 from tests.support import settings_page
+from tests.support.required_settings import REQUIRED
 
 ROOT = Path(__file__).parents[2]
-REQUIRED = {
-    row.metadata["name"]: "x"
-    for row in fields(Settings)
-    if row.default is MISSING and row.default_factory is MISSING
-}
 
 
 def test_a_missing_setting_is_named_with_its_help():

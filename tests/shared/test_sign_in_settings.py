@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.config import Settings
-from tests.shared.test_config import REQUIRED
+from tests.support.required_settings import REQUIRED
 
 FIRST = {"OIDC_ISSUER": "https://a.example/", "OIDC_AUDIENCE": "app,api"}
 KEYS = {"DSS_SECRETS_KEY_FILE": "/keys"}

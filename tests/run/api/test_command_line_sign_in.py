@@ -1,21 +1,16 @@
 """Command lines find out how to sign in, by what the deployment accepts."""
 
 import json
-from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
 
 from run.api.command_line_sign_in import application_secrets
 from shared.config import Settings
+from tests.support.required_settings import REQUIRED
 
 GOOGLE = "https://accounts.google.com"
 CLIENT = {"client_id": "c.example.org", "client_secret": "s", "auth_uri": f"{GOOGLE}/o/oauth2/auth"}
-REQUIRED = {
-    row.metadata["name"]: "x"
-    for row in fields(Settings)
-    if row.default is MISSING and row.default_factory is MISSING
-}
 FIRST = {"OIDC_ISSUER": "https://first.example.org/", "OIDC_AUDIENCE": "https://dss.example.org,other"}
 API_TOKEN = {
     "issuer": "https://first.example.org/",

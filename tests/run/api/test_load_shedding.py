@@ -2,22 +2,38 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import uvicorn
+from flask import Flask
 
+from local.supervisor.ports import HOST
+from run.api.audit_log import AUDIT_LOG
 from run.api.errors import problem_of
+from run.api.gateway import Gateway
+from run.api.interfaces import INTERFACES_KEY, Interfaces
+from run.api.limits import LIMITS, Limits
 from run.api.load_shedding import LoadShedding
 from run.api.shared_threads import SharedThreads
 from run.api.worker import Worker
+from run.api.wsgi import Environ, respond
+from shared.config import Settings
 from shared.errors import Unavailable
+from tests.support.required_settings import REQUIRED
 from tests.support.waiting import SLOWNESS
 
 PATIENCE = SLOWNESS * 30
 WHOSE = "Authorization: Bearer of-a-flood"
 BUNDLE = "GET /v1/bundles/a HTTP/1.1"
+
+
+def sent(authorization: str = "", *, forwarded: str = "", address: str = HOST) -> Environ:
+    """Return the environment of a request that was refused."""
+    headers = {"HTTP_AUTHORIZATION": authorization, "HTTP_X_FORWARDED_FOR": forwarded}
+    return {"REMOTE_ADDR": address, **{name: value for name, value in headers.items() if value}}
 
 
 class Application:
@@ -27,7 +43,8 @@ class Application:
 
     def __init__(self) -> None:
         self.threads = SharedThreads(1, most_waiting=2)
-        self.shedding = LoadShedding(self.threads, problem_of(Unavailable("come again")))
+        refusal = respond(problem_of(Unavailable("come again")), {"REQUEST_METHOD": "GET"})
+        self.shedding = LoadShedding(self.threads, refusal)
         self._end = threading.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -77,6 +94,31 @@ class Client:
         return status == 200
 
 
+@asynccontextmanager
+async def serving(application: Any) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
+    """Serve an application, and return what connects a client with it."""
+    server = uvicorn.Server(uvicorn.Config(application, port=0, log_config=None, **Worker.CONFIG_KWARGS))
+    task = asyncio.create_task(server.serve())
+    async with asyncio.timeout(PATIENCE):
+        while not server.started:
+            await asyncio.sleep(0.001)
+    address = server.servers[0].sockets[0].getsockname()
+    writers = []
+
+    async def connect() -> Client:
+        reader, writer = await asyncio.open_connection(*address)
+        writers.append(writer)
+        return Client(reader, writer)
+
+    try:
+        yield connect
+    finally:
+        for writer in writers:
+            writer.close()
+        server.should_exit = True
+        await task
+
+
 def served(scenario: Callable[[Application, Callable[[], Awaitable[Client]]], Awaitable[None]]) -> None:
     """Run a scenario with an application that a server serves, and what connects a client with it.
 
@@ -85,32 +127,55 @@ def served(scenario: Callable[[Application, Callable[[], Awaitable[Client]]], Aw
 
     async def main() -> None:
         application = Application()
-        config = uvicorn.Config(application, port=0, log_config=None, **Worker.CONFIG_KWARGS)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-        async with asyncio.timeout(PATIENCE):
-            while not server.started:
-                await asyncio.sleep(0.001)
-        address = server.servers[0].sockets[0].getsockname()
-        writers = []
+        async with serving(application) as connect:
 
-        async def connect() -> Client:
-            reader, writer = await asyncio.open_connection(*address)
-            writers.append(writer)
-            client = Client(reader, writer)
-            assert await client.reaches(f"{BUNDLE}\r\n{WHOSE}")
-            return client
+            async def connect_and_ask() -> Client:
+                client = await connect()
+                assert await client.reaches(f"{BUNDLE}\r\n{WHOSE}")
+                return client
 
-        try:
-            application.shedding.remember(WHOSE.partition(": ")[2], "flood")
+            application.shedding.remember(sent(WHOSE.partition(": ")[2]), "flood")
             application.fill("flood")
-            await scenario(application, connect)
-        finally:
-            await application.empty()
-            for writer in writers:
-                writer.close()
-            server.should_exit = True
-            await serving
+            try:
+                await scenario(application, connect_and_ask)
+            finally:
+                await application.empty()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("origins", ["*", "https://a.example"])
+def test_the_gateway_refuses_the_same_caller_alike_without_a_look(
+    monkeypatch: pytest.MonkeyPatch, origins: str
+) -> None:
+    end = threading.Event()
+
+    def view() -> str:
+        assert end.wait(PATIENCE)
+        return "reached"
+
+    settings = Settings.from_environment({**REQUIRED, "DSS_CORS_ORIGINS": origins})
+    flask = Flask("blocked")
+    flask.add_url_rule("/v1/bundles/a", "view", view)
+    flask.extensions |= {INTERFACES_KEY: Interfaces(), LIMITS: Limits(settings), AUDIT_LOG: None}
+    monkeypatch.setattr("run.api.gateway.THREADS", 1)
+    monkeypatch.setattr("run.api.gateway.MOST_WAITING", 2)
+
+    async def main() -> None:
+        gateway = Gateway(flask, settings)
+        async with serving(gateway) as connect, asyncio.TaskGroup() as group:
+            waiting = [group.create_task((await connect()).reaches(BUNDLE)) for _ in range(3)]
+            client = await connect()
+            try:
+                [(status, by_gateway, _)] = await client.ask(BUNDLE)
+                assert status == 503
+                monkeypatch.setattr(gateway, "admit", None)
+                [(status, alike, _)] = await client.ask(BUNDLE)
+                assert status == 503
+                assert by_gateway | {"date": ""} == alike | {"date": ""}
+            finally:
+                end.set()
+        assert all(task.result() for task in waiting)
 
     asyncio.run(main())
 
@@ -166,7 +231,7 @@ def test_the_application_answers(head: str, body: str) -> None:
 def test_others_have_their_place_and_all_have_when_the_line_is_shorter() -> None:
     async def scenario(application: Application, connect: Callable[[], Awaitable[Client]]) -> None:
         client = await connect()
-        application.shedding.remember("Bearer of-another", "another")
+        application.shedding.remember(sent("Bearer of-another"), "another")
         assert await client.reaches(f"{BUNDLE}\r\nAuthorization: Bearer of-another")
         assert not await client.reaches(f"{BUNDLE}\r\n{WHOSE}")
         await application.empty()
@@ -175,20 +240,33 @@ def test_others_have_their_place_and_all_have_when_the_line_is_shorter() -> None
     served(scenario)
 
 
+def test_who_signs_in_to_nothing_is_known_by_the_addresses() -> None:
+    async def scenario(application: Application, connect: Callable[[], Awaitable[Client]]) -> None:
+        client = await connect()
+        application.shedding.remember(sent(forwarded="198.51.100.1"), "flood")
+        application.shedding.remember(sent(address="198.51.100.2"), "flood")
+        assert await client.reaches(BUNDLE)
+        assert await client.reaches(f"{BUNDLE}\r\nX-Forwarded-For: 198.51.100.2")
+        assert not await client.reaches(f"{BUNDLE}\r\nX-Forwarded-For: 198.51.100.1")
+        application.shedding.remember(sent(), "flood")
+        assert not await client.reaches(BUNDLE)
+
+    served(scenario)
+
+
 def test_only_the_last_callers_are_remembered() -> None:
     async def main() -> None:
         application = Application()
-        for number in range(100):
-            application.shedding.remember(f"Bearer {number}", "flood")
-        application.shedding.remember("", "flood")
+        for number in range(1100):
+            application.shedding.remember(sent(f"Bearer {number}"), "flood")
         application.fill("flood")
         await asyncio.sleep(0)
-        refused = [
-            application.shedding.refusal(b"GET", b"/v1/files/a", [(b"authorization", b"Bearer %d" % number)])
-            for number in range(100)
-        ]
-        assert [each is not None for each in refused] == [False] * 36 + [True] * 64
-        assert application.shedding.refusal(b"GET", b"/v1/files/a", []) is None
+
+        def is_refused(number: int) -> bool:
+            headers = [(b"authorization", b"Bearer %d" % number)]
+            return application.shedding.refusal(b"GET", b"/v1/files/a", headers, HOST) is not None
+
+        assert [is_refused(number) for number in range(1100)] == [False] * 100 + [True] * 1000
         await application.empty()
 
     asyncio.run(main())
