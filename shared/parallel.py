@@ -32,3 +32,13 @@ def map_in_threads(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def run_side_by_side(first: Callable[[], Item], second: Callable[[], Result]) -> tuple[Item, Result]:
+    """Return the results of both, `second` run in another thread; wait for both before an error is raised.
+
+    If both fail, the error is that of `first`.
+    """
+    with ThreadPoolExecutor(1) as executor:
+        other = executor.submit(inherited(second))
+        return first(), other.result()

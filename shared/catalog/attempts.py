@@ -5,16 +5,18 @@ nobody has worked on for an hour, may begin again: another attempt. Steps of an 
 nothing.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
-from google.cloud.firestore import FieldFilter
+from google.cloud.firestore import DocumentSnapshot, FieldFilter
 
-from shared.catalog.database import Database
-from shared.errors import DssError
+from shared.catalog.database import Database, Step
+from shared.errors import DssError, TooManyUnderWay
+from shared.parallel import run_side_by_side
 from shared.tracing import kept_trace
 
 # A step takes half an hour at most (see workflows/), and touches its job when it begins.
@@ -95,9 +97,20 @@ class AttemptCatalog(Generic[Job]):
             job for job in map(self._read, running) if may_begin_again(job, now) or _was_left(job, unstarted)
         ]
 
-    def under_way(self) -> int:
-        """Return the number of running jobs; a read for each thousand of them."""
-        return self._database.count(self._running())
+    def under_way(self, requester: str = "") -> int:
+        """Return the number of running jobs, of one requester if named; a read for each thousand of them."""
+        jobs = self._running()
+        if requester:
+            jobs = jobs.where(filter=FieldFilter("requester", "==", pseudonym(requester)))
+        return self._database.count(jobs)
+
+    def _require_place(self, jobs: str, *, at_most: int, requester: str, at_most_each: int) -> None:
+        """Raise TooManyUnderWay if `at_most` jobs are running, or `at_most_each` of a requester, if named."""
+        running, own = run_side_by_side(self.under_way, lambda: self.under_way(requester) if requester else 0)
+        if running >= at_most:
+            raise TooManyUnderWay(f"{at_most} {jobs} are running; try again when one has ended")
+        if requester and own >= at_most_each:
+            raise TooManyUnderWay(f"{at_most_each} {jobs} of yours are running; try again when one has ended")
 
     def _running(self) -> Any:
         return self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
@@ -151,33 +164,50 @@ class AttemptCatalog(Generic[Job]):
         """
         reference = self._collection.document(job_id)
         now = self._database.clock.now()
+        written: dict[str, Any] = {}
 
         def join_or_begin(transaction: Any) -> None:
+            nonlocal written
             snapshot = reference.get(transaction=transaction)
             job = self._read(snapshot) if snapshot.exists else None
             if job is None or may_begin_again(job, now):
-                transaction.set(reference, begun(job) | follow(transaction) | _new_attempt(job, now))
-            elif changes := joined(job):
+                # Requests that need not wait for each other.
+                new, followed = run_side_by_side(lambda: begun(job), lambda: follow(transaction))
+                written = new | followed | _new_attempt(job, now)
+                transaction.set(reference, written)
+                return
+            changes = joined(job)
+            written = {**(snapshot.to_dict() or {}), **changes}
+            if changes:
                 transaction.update(reference, changes)
 
         self._database.transact(join_or_begin)
-        return self._read(self._database.get(reference))
+        return self._read(DocumentSnapshot(reference, written, True, None, None, None))
 
     def _update(self, job: Job, changes: dict[str, Any]) -> None:
         self._change(job, lambda _: changes)
 
     def _change(self, job: Job, change: Callable[[Job], dict[str, Any]]) -> None:
-        """Apply changes to an attempt, unless it is over."""
+        """Apply changes to an attempt, unless it is over.
+
+        `change` takes the job as it is, and may be called again if others change it meanwhile, or if it is
+        not known whether the change was applied.
+        """
         reference = self._collection.document(job.id)
         now = self._database.clock.now()
 
-        def apply(transaction: Any) -> None:
-            snapshot = reference.get(transaction=transaction)
+        def step(snapshot: Any) -> Step | None:
             current = self._read(snapshot) if snapshot.exists else None
             if current and current.attempt == job.attempt and current.state is JobState.RUNNING:
-                transaction.update(reference, {**change(current), "touched": now})
+                return {**change(current), "touched": now}, ()
+            return None
 
-        self._database.transact(apply)
+        self._database.advance(reference, step)
+
+
+def pseudonym(requester: str) -> str:
+    """Return what stands for a requester in a document, which need not name people or their addresses."""
+    return hashlib.sha256(requester.encode()).hexdigest()[:32] if requester else ""
 
 
 def may_begin_again(job: Attempted, now: datetime) -> bool:

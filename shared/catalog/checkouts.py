@@ -4,7 +4,6 @@ Under each is a document for each page of files, with the progress of that page,
 side by side never wait for each other's writes.
 """
 
-import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -14,9 +13,9 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.attempts import KEPT_FOR, AttemptCatalog, JobState
+from shared.catalog.attempts import KEPT_FOR, AttemptCatalog, JobState, pseudonym
 from shared.catalog.database import Database
-from shared.errors import IllegalArguments, TooManyUnderWay
+from shared.errors import IllegalArguments
 from shared.identifiers import Fqid, Kind
 
 # Firestore: a document is at most 1 MiB. An address is at most 254 characters.
@@ -89,13 +88,6 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
     def __init__(self, database: Database) -> None:
         super().__init__(database, "checkout_jobs", _from_snapshot)
 
-    def under_way(self, requester: str = "") -> int:
-        """Return the number of running jobs, of one requester if named; a read for each thousand of them."""
-        jobs = self._running()
-        if requester:
-            jobs = jobs.where(filter=FieldFilter("requester", "==", pseudonym(requester)))
-        return self._database.count(jobs)
-
     def begin(
         self,
         order: CheckoutOrder,
@@ -126,11 +118,9 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
 
         def begun(previous: CheckoutJob | None) -> dict[str, Any]:
             resumed = previous is not None and previous.state is JobState.RUNNING
-            if not resumed and self.under_way() >= at_most:
-                raise TooManyUnderWay(f"{at_most} checkouts are running; try again when one has ended")
-            if requester and not resumed and self.under_way(requester) >= at_most_each:
-                raise TooManyUnderWay(
-                    f"{at_most_each} checkouts of yours are running; try again when one has ended"
+            if not resumed:
+                self._require_place(
+                    "checkouts", at_most=at_most, requester=requester, at_most_each=at_most_each
                 )
             return {
                 **_order_to_document(order),
@@ -232,11 +222,6 @@ def _head_fields(head: Mapping[str, Any]) -> dict[str, Any]:
         "bound_at": head.get("bound_at", ""),
         "purged": head.get("purged", False),
     }
-
-
-def pseudonym(requester: str) -> str:
-    """Return what stands for a requester in a document, which need not name people or their addresses."""
-    return hashlib.sha256(requester.encode()).hexdigest()[:32] if requester else ""
 
 
 def _from_snapshot(snapshot: Any) -> CheckoutJob:

@@ -11,12 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from google.cloud.firestore import FieldFilter
-
-from shared.catalog.attempts import AttemptCatalog, JobState
-from shared.catalog.checkouts import pseudonym
+from shared.catalog.attempts import AttemptCatalog, JobState, pseudonym
 from shared.catalog.database import Database
-from shared.errors import IllegalArguments, TooManyUnderWay
+from shared.errors import IllegalArguments
 
 _NAMESPACE = uuid.UUID("7d0f5c56-6b53-5d7e-8f0e-0d7b9b1f7a3c")
 # For how long a manifest can be had: the bucket's life cycle then removes it. Nobody gets one that is about
@@ -100,13 +97,6 @@ class ManifestCatalog(AttemptCatalog[ManifestJob]):
     def __init__(self, database: Database) -> None:
         super().__init__(database, "manifest_jobs", _from_snapshot)
 
-    def under_way(self, requester: str = "") -> int:
-        """Return the number of running jobs, of one requester if named."""
-        jobs = self._running()
-        if requester:
-            jobs = jobs.where(filter=FieldFilter("requester", "==", pseudonym(requester)))
-        return self._database.count(jobs)
-
     def begin(self, order: ManifestOrder, *, requester: str, at_most: int, at_most_each: int) -> ManifestJob:
         """Return the job of this order, running: joined, begun, or begun again.
 
@@ -120,11 +110,9 @@ class ManifestCatalog(AttemptCatalog[ManifestJob]):
 
         def begun(previous: ManifestJob | None) -> dict[str, Any]:
             resumed = previous is not None and previous.state is JobState.RUNNING
-            if not resumed and self.under_way() >= at_most:
-                raise TooManyUnderWay(f"{at_most} manifests are being made; try again when one is ready")
-            if requester and not resumed and self.under_way(requester) >= at_most_each:
-                raise TooManyUnderWay(
-                    f"{at_most_each} manifests of yours are being made; try again when one is ready"
+            if not resumed:
+                self._require_place(
+                    "manifests", at_most=at_most, requester=requester, at_most_each=at_most_each
                 )
             return {
                 "selection": selection,

@@ -22,7 +22,7 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.parallel import map_in_threads
+from shared.parallel import map_in_threads, run_side_by_side
 from shared.stores.base import bucket_url
 from shared.system import Dss
 
@@ -31,7 +31,9 @@ from shared.system import Dss
 _STEP_SECONDS = 300
 # Seconds between two notes of the progress of a page.
 _NOTE_SECONDS = 5
-_THREADS = 32
+_THREADS = 64
+# A checkout of so many pages is one step: the steps of a workflow take longer than the copies of a few files.
+PAGES_AT_ONCE = 1
 # The sweep resumes an abandoned copy of a large file after an hour; a checkout does not wait for it for ever.
 _COPY_ABANDONED_AFTER = timedelta(hours=3)
 
@@ -44,21 +46,40 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
         self._replica = dss.replicas.named(self._job.order.replica)
 
     def plan(self) -> Result:
-        """Return the number of pages to copy: `{over, pages}`. Raises NotFound, CheckoutFailed."""
+        """Return the number of pages to copy: `{over, pages}`. Raises NotFound, CheckoutFailed.
+
+        PAGES_AT_ONCE or fewer are copied at once, and the attempt ends, if all of it could be copied: then
+        `pages` is 0, and the result has the job's `state`.
+        """
         with self._working() as over:
             if over:
                 return {"over": True, "pages": 0}
             content = self._content()
+            if 1 <= content.pages <= PAGES_AT_ONCE:
+                return self._check_out_at_once(content)
             self._check_destination()
-            size = sum(copy.size for page in range(content.pages) for copy in content.page(page))
-            self._dss.catalog.checkouts.plan(
-                self._job,
-                files=content.files,
-                total_bytes=size,
-                pages=content.pages,
-                location=content.location,
+            self._note_plan(
+                content, sum(copy.size for page in range(content.pages) for copy in content.page(page))
             )
             return {"over": False, "pages": content.pages}
+
+    def _check_out_at_once(self, content: CheckoutContent) -> Result:
+        pages = [content.page(number) for number in range(content.pages)]
+        copied, _ = run_side_by_side(
+            lambda: sum(
+                self._copy_page(number, page, PageProgress()).files for number, page in enumerate(pages)
+            ),
+            lambda: self._note_plan(content, sum(copy.size for page in pages for copy in page)),
+        )
+        if copied < content.files:
+            return {"over": False, "pages": content.pages}
+        self._dss.catalog.checkouts.end(self._job, JobState.SUCCEEDED)
+        return {"over": False, "pages": 0, "state": self._reloaded().state.value}
+
+    def _note_plan(self, content: CheckoutContent, size: int) -> None:
+        self._dss.catalog.checkouts.plan(
+            self._job, files=content.files, total_bytes=size, pages=content.pages, location=content.location
+        )
 
     def page(self, number: int) -> Result:
         """Copy the missing files of a page, and return `{done}`: whether all of them are copied or begun."""
@@ -67,13 +88,7 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
                 return {"done": True}
             page = self._content().page(number)
             progress = self._dss.catalog.checkouts.progress(self._job, number)
-            with self._explained():
-                progress = self._copy_what_stays(number, page, progress)
-                self._dss.faults.reach("checkout: page copied")
-                if progress.position < len(page):
-                    return {"done": False}
-                self._prove(number, page, progress)
-            return {"done": True}
+            return {"done": self._copy_page(number, page, progress).position == len(page)}
 
     def wait(self) -> Result:
         """Check the copies of large files, and return `{done}`: whether all have arrived.
@@ -151,19 +166,38 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
                 ) from error
             raise
 
-    def _copy_what_stays(self, number: int, page: list[CheckoutCopy], progress: PageProgress) -> PageProgress:
-        """Do as `_copy`, and raise CheckoutFailed or NotFound if the content may not be copied any more."""
+    def _copy_page(self, number: int, page: list[CheckoutCopy], progress: PageProgress) -> PageProgress:
+        """Copy the missing files of a page and, if none is left, prove the copies; return the progress."""
+        with self._explained():
+            progress = self._copy_what_stays(number, page, progress)
+            self._dss.faults.reach("checkout: page copied")
+            if progress.position == len(page):
+                self._prove(number, page, progress)
+        return progress
+
+    def _copy_what_stays(self, number: int, page: list[CheckoutCopy], before: PageProgress) -> PageProgress:
+        """Copy the missing files of a page, note the progress, and return it.
+
+        Raises CheckoutFailed or NotFound if the content may not be copied any more.
+        """
+        catalog = self._dss.catalog.checkouts
+        noted = Deadline(self._dss.clock, _NOTE_SECONDS)
+        progress = before
         try:
-            return self._copy(number, page, progress)
+            for progress in self._copy(page, before):
+                if noted.passed:
+                    catalog.note_progress(self._job, number, progress)
+                    noted = Deadline(self._dss.clock, _NOTE_SECONDS)
         finally:
             # Who has bound it meanwhile may have removed the copies before these were made.
-            self._content(page)
+            run_side_by_side(
+                lambda: self._content(page), lambda: catalog.note_progress(self._job, number, progress)
+            )
+        return progress
 
-    def _copy(self, number: int, page: list[CheckoutCopy], progress: PageProgress) -> PageProgress:
-        """Copy the files of a page from its progress on, and note the new progress."""
-        catalog = self._dss.catalog.checkouts
+    def _copy(self, page: list[CheckoutCopy], progress: PageProgress) -> Iterator[PageProgress]:
+        """Copy the files of a page from its progress on; yield the new progress after each."""
         deadline = Deadline(self._dss.clock, _STEP_SECONDS)
-        noted = Deadline(self._dss.clock, _NOTE_SECONDS)
         todo = page[progress.position :]
         present = find_copies(todo)
         jobs = map_in_threads(
@@ -171,15 +205,9 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
             takewhile(lambda _: not deadline.passed, todo),
             threads=_THREADS,
         )
-        try:
-            for job_id in jobs:
-                progress = _advanced(progress, page[progress.position], job_id)
-                if noted.passed:
-                    catalog.note_progress(self._job, number, progress)
-                    noted = Deadline(self._dss.clock, _NOTE_SECONDS)
-        finally:
-            catalog.note_progress(self._job, number, progress)
-        return progress
+        for job_id in jobs:
+            progress = _advanced(progress, page[progress.position], job_id)
+            yield progress
 
     def _prove(self, number: int, page: list[CheckoutCopy], progress: PageProgress) -> None:
         """Return if all copies of a page exist and are proved, except those that a job is making.

@@ -23,7 +23,7 @@ from tests.support.large_objects import stage_large, write_numbered_blocks
 _THREADS = 8
 _LONGEST_SECONDS = 180
 # Seconds between two looks at a job; half of it is the error of what is measured.
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.02
 _REMOTES = {"gcp": "gcs", "aws": "s3"}
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.errors import ObjectNotFound
-from shared.parallel import map_in_threads
+from shared.errors import ObjectNotFound, Unavailable
+from shared.parallel import map_in_threads, run_side_by_side
 
 
 def test_results_come_in_order_and_few_things_are_taken_ahead() -> None:
@@ -45,3 +45,32 @@ def test_the_first_exception_goes_up_and_ends_it() -> None:
     with pytest.raises(ObjectNotFound):
         next(results)
     assert len(done) < 20
+
+
+def test_two_are_at_work_side_by_side() -> None:
+    together = threading.Barrier(2)
+
+    def one() -> int:
+        return together.wait(timeout=60)
+
+    assert set(run_side_by_side(one, one)) == {0, 1}
+
+
+def test_both_of_two_have_ended_before_an_error_is_raised() -> None:
+    begun, ended = threading.Event(), []
+
+    def other() -> None:
+        begun.set()
+        for _ in range(1000):
+            ended.append(1)
+        raise Unavailable("other")
+
+    def first() -> None:
+        assert begun.wait(timeout=60)
+        raise ObjectNotFound("first")
+
+    with pytest.raises(ObjectNotFound):
+        run_side_by_side(first, other)
+    assert len(ended) == 1000
+    with pytest.raises(Unavailable):
+        run_side_by_side(lambda: None, other)

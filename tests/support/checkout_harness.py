@@ -4,11 +4,12 @@ import dataclasses
 import email
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import Message
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from local.source_tree import ROOT
 from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Processes
+from shared.catalog.bundles import PAGE_FILES
 from shared.checksums import MIB
 from shared.clock import Clock, SystemClock
 from shared.system import Dss
-from tests.support.api import Api
+from tests.support.api import Api, Version, put_bundle, put_file
 from tests.support.checkouts import LISTED, check_out
 from tests.support.clouds import Clouds
 from tests.support.dss import open_dss
@@ -65,6 +67,13 @@ class Harness:
         """Ask for a checkout, apply `rule` to all its steps, and return the job's id."""
         self.front.rules = _Every(rule)  # type: ignore[assignment]
         return check_out(self.api, replica, bundle, **body)
+
+
+def two_page_bundle(rig: Harness, replica: str, contents: Sequence[bytes]) -> Version:
+    """Return a bundle whose checkout takes a step for each of two pages: of these contents, in turns."""
+    files = [put_file(rig.api, rig.clouds.stage(replica, data)) for data in contents]
+    names = [f"{number:03d}.bin" for number in range(PAGE_FILES + 1)]
+    return put_bundle(rig.api, replica, [file.named(name) for name, file in zip(names, cycle(files))])
 
 
 class ClockAhead:

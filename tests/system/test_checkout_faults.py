@@ -13,6 +13,7 @@ import pytest
 from local.config import WRITER_EMAIL
 from shared.access.buckets import PROOF_KEY
 from shared.catalog import CheckoutOrder, JobState
+from shared.catalog.bundles import PAGE_FILES
 from shared.checkouts.jobs import request_checkout, resume_abandoned_checkouts
 from shared.checkouts.mails import send_due_mails
 from shared.checksums import MIB, checksums_of
@@ -29,6 +30,7 @@ from tests.support.checkout_harness import (
     LostWorkflows,
     before,
     checkout_harness,
+    two_page_bundle,
 )
 from tests.support.checkouts import await_checkout, checkout_status, read_objects, remove_object, user_bucket
 from tests.support.copies import distinct_bytes
@@ -72,35 +74,61 @@ def bundle(rig: Harness, replica: str) -> Version:
     return new_bundle(rig, replica, new_uuid().encode(), new_uuid().encode())
 
 
+@pytest.fixture
+def two_pages(rig: Harness, replica: str) -> Version:
+    """A bundle of so many files, of two that no other has, that each page of them is a step."""
+    return two_page_bundle(rig, replica, [new_uuid().encode(), new_uuid().encode()])
+
+
 def fails(step: str, times: int) -> Rule:
     left = iter(range(times))
     return lambda body: 500 if body["step"] == step and next(left, None) is not None else None
 
 
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_bundle_of_few_files_is_checked_out_in_one_step(
+    rig: Harness, replica: str, bundle: Version
+) -> None:
+    job = rig.check_out(replica, bundle)
+    ended = await_checkout(rig.api, replica, job)
+    again = rig.check_out(replica, bundle, fails("plan", 5))
+    repeated = await_checkout(rig.api, replica, again)
+
+    for found in (ended, repeated):
+        assert (found["status"], found["files"], found["files_done"]) == ("SUCCEEDED", 2, 2)
+        assert (found["bytes"], found["bytes_done"]) == (72, 72)
+    assert again == job
+    # The first answer of each attempt is the last one: what comes then are mails.
+    wait_until(lambda: rig.front.steps(job)[-1] == "mail", "the mails are looked after")
+    assert set(rig.front.steps(job)) == {"plan", "mail"}
+
+
 @pytest.mark.parametrize("step", ["plan", "page", "finish"])
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_step_that_fails_five_times_costs_time_only(
-    rig: Harness, replica: str, bundle: Version, step: str
+    rig: Harness, replica: str, two_pages: Version, step: str
 ) -> None:
-    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, fails(step, 5)))
+    job = rig.check_out(replica, two_pages, fails(step, 5))
+    ended = await_checkout(rig.api, replica, job)
 
-    assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
+    assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", PAGE_FILES + 1)
+    assert rig.front.steps(job).count(step) >= 6
 
 
 @pytest.mark.parametrize("replica", ["aws"])
 def test_a_step_that_never_works_ends_the_job_and_it_can_be_begun_anew(
-    rig: Harness, replica: str, bundle: Version
+    rig: Harness, replica: str, two_pages: Version
 ) -> None:
     address = f"{new_uuid()}@example.org"
     ended = await_checkout(
-        rig.api, replica, rig.check_out(replica, bundle, fails("page", 999), email=address)
+        rig.api, replica, rig.check_out(replica, two_pages, fails("page", 999), email=address)
     )
 
     assert ended["status"] == "FAILED"
     assert "500" in ended["cause"]
     mail = the_mail(rig, address)
-    assert ended["cause"] in mail and str(bundle) in mail
-    anew = await_checkout(rig.api, replica, rig.check_out(replica, bundle))
+    assert ended["cause"] in mail and str(two_pages) in mail
+    anew = await_checkout(rig.api, replica, rig.check_out(replica, two_pages))
     assert anew["status"] == "SUCCEEDED"
 
 
@@ -139,7 +167,7 @@ def test_a_destination_that_may_not_be_written_fails_the_job(
 
 
 def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
-    rig: Harness, replica: str, bundle: Version
+    rig: Harness, replica: str, two_pages: Version
 ) -> None:
     bucket = user_bucket(rig.clouds, replica)
 
@@ -150,7 +178,7 @@ def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
         else:
             rig.clouds.s3.delete_bucket(Bucket=bucket)
 
-    job = rig.check_out(replica, bundle, before("page", delete), destination=bucket)
+    job = rig.check_out(replica, two_pages, before("page", delete), destination=bucket)
 
     ended = await_checkout(rig.api, replica, job)
     assert ended["status"] == "FAILED"
@@ -187,7 +215,7 @@ def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
 
 def test_content_that_is_lost_in_the_middle_fails_the_job(rig: Harness, replica: str) -> None:
     data = new_uuid().encode()
-    bundle = new_bundle(rig, replica, b"there", data)
+    bundle = two_page_bundle(rig, replica, [b"there", data])
     key = checksums_of(data).blob_key
 
     job = rig.check_out(
@@ -198,24 +226,24 @@ def test_content_that_is_lost_in_the_middle_fails_the_job(rig: Harness, replica:
 
     ended = await_checkout(rig.api, replica, job)
     assert ended["status"] == "FAILED"
-    assert f"bundles/{bundle}/1.bin" in ended["cause"] and key in ended["cause"]
+    assert f"bundles/{bundle}/001.bin" in ended["cause"] and key in ended["cause"]
 
 
 @pytest.mark.parametrize("step", ["plan", "page", "finish"])
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_bundle_that_is_deleted_in_the_middle_fails_the_job(
-    rig: Harness, replica: str, bundle: Version, step: str
+    rig: Harness, replica: str, two_pages: Version, step: str
 ) -> None:
     def hide() -> None:
         answer = rig.admin.delete(
-            f"/v1/bundles/{bundle.uuid}", replica=replica, json={"reason": "in the middle"}
+            f"/v1/bundles/{two_pages.uuid}", replica=replica, json={"reason": "in the middle"}
         )
         assert answer.status_code == 200
 
-    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, before(step, hide)))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, two_pages, before(step, hide)))
 
     assert ended["status"] == "FAILED"
-    assert f"no bundle {bundle}" in ended["cause"]
+    assert f"no bundle {two_pages}" in ended["cause"]
 
 
 def test_another_object_in_a_users_bucket_is_left_alone(rig: Harness, replica: str, bundle: Version) -> None:
@@ -274,7 +302,7 @@ def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: Harness, replica:
 
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
-    rig: Harness, replica: str, bundle: Version
+    rig: Harness, replica: str, two_pages: Version
 ) -> None:
     executions = rig.dss.workflows._client  # type: ignore[attr-defined]
     reached: list[bool] = []
@@ -284,7 +312,7 @@ def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
         reached.append(True)
         wait_until(lambda: gate, "the gate opens")
 
-    job_id = rig.check_out(replica, bundle, before("page", hold))
+    job_id = rig.check_out(replica, two_pages, before("page", hold))
     wait_until(lambda: reached, "a page is begun")
     job = rig.dss.catalog.checkouts.get(job_id)
     assert job
@@ -376,19 +404,19 @@ def test_what_is_resumed_five_times_for_nothing_fails_and_can_be_begun_anew(
 
 @pytest.mark.parametrize("replica", ["aws"])
 def test_a_killed_function_and_a_restarted_api_cost_time_only(
-    rig: Harness, replica: str, bundle: Version
+    rig: Harness, replica: str, two_pages: Version
 ) -> None:
     def kill() -> None:
         rig.front.kill()
         rig.process.restart()
         rig.front.start()
 
-    job_id = rig.check_out(replica, bundle, before("page", kill))
+    job_id = rig.check_out(replica, two_pages, before("page", kill))
     catalog = rig.dss.catalog.checkouts
     wait_until(lambda: (job := catalog.get(job_id)) and job.state is not JobState.RUNNING, "it ends")
 
     ended = checkout_status(rig.api, replica, job_id)
-    assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
+    assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", PAGE_FILES + 1)
 
 
 @pytest.mark.parametrize("point", ["checkout: page copied", "checkout: mail sent"])
@@ -399,7 +427,7 @@ def test_a_kill_between_two_steps_leaves_a_job_that_ends(
     address = f"{new_uuid()}@example.org"
     rig.front.kill()
     rig.front.start(DSS_FAULT_POINT=point)
-    step = "page" if point.endswith("copied") else "mail"
+    step = "plan" if point.endswith("copied") else "mail"
     seen: list[bool] = []
 
     def revive(body: dict[str, Any]) -> None:

@@ -320,10 +320,10 @@ def test_beginning_a_checkout(with_executions: MeteredApi, large_bundle: Version
     with metered.usage() as status:
         metered.api.get(f"/v1/bundles/checkout/{job}", replica=replica)
 
-    # The bundle; the job, read and written in a transaction, with the bundle again, and read; and the job
-    # again when its execution is noted.
+    # The bundle; the job, read and written in a transaction, with the bundle again; and the job again when
+    # its execution is noted.
     # The running ones are counted, and those of this client: a read for each thousand, and one at least.
-    assert usage.bill == Bill(reads=7, writes=2, requests=11), usage.calls
+    assert usage.bill == Bill(reads=6, writes=2, requests=9), usage.calls
     # And one for each page of files that has been begun.
     assert status.bill == Bill(reads=1, requests=1)
 
