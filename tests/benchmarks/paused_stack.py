@@ -2,15 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from local.components import TABLE, events
-from local.components.base import Component, Exported, nothing
+from local.components import TABLE
 from local.components.latency import delayed
-from local.config import StackConfig, base_environment
 from local.stack import Stack
-from local.supervisor.processes import Processes
+from run.admin.deliveries import Deliveries
+from shared.config import Settings
 from tests.benchmarks.processes import cpu_of, descendants
 from tests.benchmarks.sync_log import SyncLog
 
@@ -26,7 +24,7 @@ NAMES = {
     "[explore]": "explore",
     "postgres -D": "PostgreSQL",
     "[workflows]": "workflows",
-    "local.servers.push": "push",
+    "[push]": "push",
     "[gcs]": "GCS",
     "[s3]": "S3",
     "CloudFirestore": "Firestore",
@@ -37,10 +35,14 @@ NAMES = {
 class PausedStack:
     """A running system; `env` is what `Stack.running` hands out."""
 
-    def __init__(self, env: Mapping[str, str], pushing: Component) -> None:
+    def __init__(self, env: Mapping[str, str]) -> None:
         self.env = env
-        self._pushing = pushing
         self._logs = Path(env["DSS_LOCAL_DATA"]) / "logs"
+        self._deliveries = Deliveries(Settings.from_environment(env))
+        self._pushes = self._deliveries.pushes()
+        for schedule in self._deliveries.schedules():
+            self._deliveries.set_schedule(schedule, on=False)
+        self._pause()
 
     def sync_log(self) -> SyncLog:
         """Return the log of `sync`, from now on."""
@@ -49,15 +51,16 @@ class PausedStack:
     @contextlib.contextmanager
     def pushed(self) -> Iterator[None]:
         """Push events to the functions within the block, those that have waited first."""
-        with Processes() as processes:
-            processes.start(
-                "push",
-                self._pushing.command,
-                self._pushing.environment,
-                log=self._logs / "push.log",
-                directory=self._logs,
-            )
+        for name, push in self._pushes.items():
+            self._deliveries.set_push(name, push)
+        try:
             yield
+        finally:
+            self._pause()
+
+    def _pause(self) -> None:
+        for name in self._pushes:
+            self._deliveries.set_push(name, {})
 
     def cpu(self) -> dict[str, float]:
         """Return the CPU time that each process of the system has had, in seconds, by name."""
@@ -70,23 +73,9 @@ def paused_stack(milliseconds: float = 0) -> Iterator[PausedStack]:
 
     `milliseconds` pass before every request to GCS, S3 and Firestore.
     """
-    pushing: list[Component] = []
-
-    def without_process(config: StackConfig, exported: Exported) -> Component:
-        component = events.pushing(config, exported)
-        pushing.append(component)
-        # Nothing listens until events are pushed.
-        return replace(component, command=(), ready=nothing)
-
-    table = tuple(without_process if builder is events.pushing else builder for builder in TABLE)
-    stack = Stack(port=0, table=delayed(table, milliseconds) if milliseconds else table)
+    stack = Stack(port=0, table=delayed(TABLE, milliseconds) if milliseconds else TABLE)
     with stack.running() as env:
-        yield PausedStack(env, _complete(pushing[0], stack))
-
-
-def _complete(component: Component, stack: Stack) -> Component:
-    """Return a component with the environment that the stack would have given it."""
-    return replace(component, environment={**base_environment(stack.caller), **component.environment})
+        yield PausedStack(env)
 
 
 def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
