@@ -54,9 +54,8 @@ def range_terms_of(entry: IndexEntry) -> str:
             at_path.setdefault(path, set()).add(_sortable(stored))
     if truncate(at_path, MOST_RANGE_TERMS, lambda _: _OVERFLOW) > MOST_RANGE_TERMS:
         return _path_digits(hashed, "") + _OVERFLOW
-    return " ".join(
-        f"{_path_digits(hashed, path)}{term}" for path, terms in at_path.items() for term in terms
-    )
+    digits = {path: _path_digits(hashed, path) for path in at_path}
+    return " ".join(f"{digits[path]}{term}" for path, terms in at_path.items() for term in terms)
 
 
 def terms_between(hashed: Postings, path: str, bounds: Mapping[str, Scalar | None]) -> str:
