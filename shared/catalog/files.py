@@ -66,6 +66,7 @@ class FileCatalog:
         self._collection = database.client.collection("files")
         self._bindings = BindingCatalog(database)
         self._removals = database.client.collection("content_removals")
+        self._claims: Batcher[FileRecord, bool] = Batcher(self._claim_together, most=_TOGETHER)
         self._gains: Batcher[tuple[Fqid, str], bool] = Batcher(self._gain_together, most=_TOGETHER)
 
     def create(
@@ -126,6 +127,21 @@ class FileCatalog:
             writes[f"content {record.checksums.sha256}"] = self._guard_content(record, None)
             writes[f"head {fqid}"] = create_document(reference, document | self._database.new_head())
         return self._committed(writes)
+
+    def create_together(self, record: FileRecord) -> None:
+        """Do as `create`, in one commit with the versions of other threads.
+
+        Those that can't be claimed as new ones without a binding go alone, and so do all others of their
+        commit.
+        """
+        if not self._claims(record):
+            self.create(record)
+
+    def _claim_together(self, records: Sequence[FileRecord]) -> Sequence[bool]:
+        """Claim new versions, all or none; return whether they were claimed, for each."""
+        # `create` decides which content gets an FQID that two claim at once.
+        is_unique = len({record.fqid for record in records}) == len(records)
+        return [is_unique and self.create_all(records, {})] * len(records)
 
     def _committed(self, writes: Mapping[str, Write]) -> bool:
         if writes:

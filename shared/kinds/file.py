@@ -82,11 +82,11 @@ class FileKind(ObjectKind[FileRecord]):
         dss.catalog.files.make_available_together(record, replica)
 
     def claim(self, dss: Dss, name: ObjectName, encoded: bytes) -> FileRecord:
-        """Return the version that a manifest describes, known to the catalog."""
+        """Return the version that a manifest describes, known to the catalog; many at once in one commit."""
         with understood(name):
             record = file_of_manifest(name.fqid, json.loads(encoded))
         try:
-            dss.catalog.files.create(record)
+            dss.catalog.files.create_together(record)
         except ContentRemoved:
             removal = dss.catalog.files.removal(record.checksums)
             if removal is None or not removal.done:

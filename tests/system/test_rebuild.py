@@ -48,7 +48,7 @@ def _few_threads() -> Iterator[None]:
 
     Where something is bound they label events of one journal in turn: one wins, and all others try again.
     """
-    with mock.patch.object(rebuilding, "_THREADS", 4):
+    with mock.patch.object(rebuilding, "THREADS", 4):
         yield
 
 
@@ -108,7 +108,7 @@ def test_a_rebuild_that_was_stopped_goes_on_and_no_managed_data_are_seen_meanwhi
     binding, counts = system.dss.catalog.bindings.current(MANAGED), _counts(system)
     system.delete_catalog()
     # Restored with so few threads that they aren't far ahead of what has been asked for.
-    with mock.patch.object(rebuilding, "_THREADS", 2):
+    with mock.patch.object(rebuilding, "THREADS", 2):
         stopped = rebuild(system.dss, replica)
         begun = [one for one in islice(stopped, 8) if one.new]
         # Nobody may see them, whether they are there again or not.
