@@ -1,9 +1,11 @@
 """Bundles: a manifest for each version. A bundle rests on its files."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from threading import BoundedSemaphore
 
 from shared.bindings import bind_content
 from shared.catalog import BundleHead, FileRecord, PagedFile
+from shared.clock import Deadline
 from shared.errors import CatalogBroken, NotProven
 from shared.events.history import was_published, was_visible
 from shared.events.readers import follow_readers
@@ -16,6 +18,12 @@ from shared.system import Dss
 
 # Files that are looked up at once; after each such batch the progress of the check is stored.
 _CHECKED_AT_ONCE = 5000
+# How long a replication waits for files of a bundle that are on their way, often in threads beside it: their
+# events came just before. Pub/Sub would send the event again after a second at the earliest.
+_ARRIVAL_SECONDS, _FIRST_PAUSE_SECONDS, _LONGER = 1.0, 0.1, 1.5
+# Replications of a process that wait so. The others leave their threads to the files.
+PLACES = 8
+_places = BoundedSemaphore(PLACES)
 
 
 class BundleKind(PagedKind[BundleHead]):
@@ -56,12 +64,27 @@ class BundleKind(PagedKind[BundleHead]):
 
         The progress of the check of a large bundle is stored, and the next attempt goes on there.
         """
+        self._require_files(dss, record, replica, _lacking)
+
+    def bring_content(self, dss: Dss, record: BundleHead, source: Replica, destination: Replica) -> bool:
+        """Return True if the files are at a destination, or arrive in a moment; else raise NotYetThere."""
+        self._require_files(dss, record, destination, _lacking_for_a_moment)
+        dss.faults.reach(self.checked)
+        return True
+
+    def _require_files(
+        self,
+        dss: Dss,
+        record: BundleHead,
+        replica: Replica,
+        lacking: Callable[[Dss, Collection[PagedFile], Replica], Collection[Fqid]],
+    ) -> None:
         progress = dss.catalog.progress
         topic = f"{record.fqid} on {replica.name}"
         large = record.file_count > _CHECKED_AT_ONCE
         for first in range(progress.get(topic) if large else 0, record.file_count, _CHECKED_AT_ONCE):
             files = dss.catalog.bundles.files(record, first, _CHECKED_AT_ONCE)
-            require_none(f"bundle {record.fqid}", _lacking(dss, files, replica), "files", replica)
+            require_none(f"bundle {record.fqid}", lacking(dss, files, replica), "files", replica)
             if large:
                 progress.set(topic, first + _CHECKED_AT_ONCE)
 
@@ -121,13 +144,34 @@ class BundleKind(PagedKind[BundleHead]):
             dss.catalog.bundles.mark_published(fqid, replica.name)
 
 
-def _lacking(dss: Dss, files: Collection[PagedFile], replica: Replica) -> list[Fqid]:
+def _lacking(dss: Dss, files: Collection[PagedFile], replica: Replica) -> Collection[Fqid]:
+    """Return the files that a replica lacks, but for those that were removed for good."""
     fqids = {Fqid(file.uuid, file.version) for file in files}
     known = dss.catalog.files.get_many(fqids)
-    lacking = [fqid for fqid in fqids if fqid not in known or replica.name not in known[fqid].available]
+    lacking = _absent(fqids, known, replica)
     # The manifest of a bundle outlives files of it that were removed for good.
     purged = purged_files(dss, lacking, known) if lacking else {}
     return [fqid for fqid in lacking if fqid not in purged]
+
+
+def _lacking_for_a_moment(dss: Dss, files: Collection[PagedFile], replica: Replica) -> Collection[Fqid]:
+    """Return the files that a replica lacks, and goes on to lack for a moment; each look reads them."""
+    lacking = _lacking(dss, files, replica)
+    if lacking and _places.acquire(blocking=False):
+        try:
+            deadline = Deadline(dss.clock, _ARRIVAL_SECONDS)
+            pause = _FIRST_PAUSE_SECONDS
+            while lacking and not deadline.passed:
+                deadline.pause(pause)
+                pause *= _LONGER
+                lacking = _absent(lacking, dss.catalog.files.get_many(lacking), replica)
+        finally:
+            _places.release()
+    return lacking
+
+
+def _absent(fqids: Collection[Fqid], known: Mapping[Fqid, FileRecord], replica: Replica) -> Collection[Fqid]:
+    return [fqid for fqid in fqids if fqid not in known or replica.name not in known[fqid].available]
 
 
 def _same_content(file: PagedFile, record: FileRecord) -> bool:

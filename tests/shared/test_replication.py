@@ -1,7 +1,8 @@
 """What one replica has appears on the other: whole, proved, in any order and number of its events."""
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from local.api import api_process
 from shared.checksums import MIB
+from shared.clock import SystemClock
 from shared.errors import (
     BundleAlreadyExists,
     CollectionAlreadyExists,
@@ -23,6 +25,7 @@ from shared.errors import (
     Unprocessable,
 )
 from shared.faults import FaultPoints
+from shared.kinds.bundle import PLACES
 from shared.manifests import encode
 from shared.memory_budget import MemoryBudget
 from shared.messages import FINALIZED, ObjectEvent
@@ -109,6 +112,64 @@ def test_a_bundle_waits_for_its_files(dss: Dss, api: Api, clouds: Clouds, here: 
 
     assert read_status(api, "bundles", bundle, there) == 200
     assert clouds.read(there, f"bundles/{bundle}") == clouds.read(here, f"bundles/{bundle}")
+
+
+class HeldClock(SystemClock):
+    """A clock whose pauses last until `on_pause` has returned, and no longer."""
+
+    def __init__(self, on_pause: Callable[[], object]) -> None:
+        self._on_pause = on_pause
+        self.pauses: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self._on_pause()
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_bundle_that_is_just_before_its_files_waits_for_a_moment(
+    dss: Dss, api: Api, clouds: Clouds, here: str, there: str
+) -> None:
+    files = [new_file(api, clouds, here, new_uuid().encode()) for _ in range(2)]
+    bundle = new_bundle(api, here, *files)
+    left = list(files)
+    clock = HeldClock(lambda: replicate_keys(dss, here, f"files/{left.pop()}"))
+
+    done = replicate_keys(replace(dss, clock=clock), here, f"bundles/{bundle}")
+
+    assert done == [Replicated(key=f"bundles/{bundle}", replica=there)]
+    assert len(clock.pauses) == 2
+    assert sum(clock.pauses) < 1
+
+
+def test_few_bundles_of_a_process_wait_for_their_files(dss: Dss, api: Api, clouds: Clouds) -> None:
+    file = new_file(api, clouds, "gcp", new_uuid().encode())
+    bundles = [new_bundle(api, "gcp", file) for _ in range(PLACES + 2)]
+    all_wait, waiting = threading.Event(), []
+
+    def wait() -> None:
+        waiting.append(1)
+        if len(waiting) == PLACES:
+            all_wait.set()
+        assert refused.wait(timeout=60)
+
+    refused = threading.Event()
+    waiters = replace(dss, clock=HeldClock(wait))
+    with ThreadPoolExecutor(PLACES) as threads:
+        done = [threads.submit(replicate_keys, waiters, "gcp", f"bundles/{one}") for one in bundles[2:]]
+        assert all_wait.wait(timeout=60)
+        clock = HeldClock(lambda: None)
+        for bundle in bundles[:2]:
+            with pytest.raises(NotYetThere):
+                replicate_keys(replace(dss, clock=clock), "gcp", f"bundles/{bundle}")
+        replicate_keys(dss, "gcp", f"files/{file}")
+        refused.set()
+
+    assert clock.pauses == []
+    assert [key for one in done for key in one.result()] == [
+        Replicated(key=f"bundles/{bundle}", replica="aws") for bundle in bundles[2:]
+    ]
+    assert replicate_keys(dss, "gcp", f"bundles/{bundles[0]}")
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["uuid", "version"])
