@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -118,10 +119,13 @@ class ChaosSystem:
 
 @contextlib.contextmanager
 def running(data: Path, *, clocks_apart: float) -> Iterator[ChaosSystem]:
-    """Run a system of its own, with its logs and objects in a directory. Raises LocalError.
+    """Run a system of its own, with its logs and objects in a directory, which is emptied. Raises LocalError.
 
     The clocks of its processes are up to so many seconds ahead or behind.
     """
+    # Emulators have another working directory.
+    data = data.resolve()
+    shutil.rmtree(data, ignore_errors=True)
     lines, direct, pushes = Lines(), dict[str, str](), dict[str, PushLine]()
     place = TABLE.index(search.postgresql) + 1
     table = (*TABLE[:place], _through(lines, direct), *TABLE[place:])
