@@ -21,6 +21,8 @@ _CHECKED_AT_ONCE = 5000
 # How long a replication waits for files of a bundle that are on their way, often in threads beside it: their
 # events came just before. Pub/Sub would send the event again after a second at the earliest.
 _ARRIVAL_SECONDS, _FIRST_PAUSE_SECONDS, _LONGER = 1.0, 0.1, 1.5
+# Files that are looked up again so: each look costs a read of each.
+_MOST_AWAITED = 100
 # Replications of a process that wait so. The others leave their threads to the files.
 PLACES = 8
 _places = BoundedSemaphore(PLACES)
@@ -157,7 +159,7 @@ def _lacking(dss: Dss, files: Collection[PagedFile], replica: Replica) -> Collec
 def _lacking_for_a_moment(dss: Dss, files: Collection[PagedFile], replica: Replica) -> Collection[Fqid]:
     """Return the files that a replica lacks, and goes on to lack for a moment; each look reads them."""
     lacking = _lacking(dss, files, replica)
-    if lacking and _places.acquire(blocking=False):
+    if 0 < len(lacking) <= _MOST_AWAITED and _places.acquire(blocking=False):
         try:
             deadline = Deadline(dss.clock, _ARRIVAL_SECONDS)
             pause = _FIRST_PAUSE_SECONDS

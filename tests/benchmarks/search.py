@@ -15,6 +15,7 @@ from unittest import mock
 
 from local.api import api_process
 from local.components import API_TABLE
+from local.components.events import topics
 from local.components.search import BACK_ENDS
 from local.stack import Stack
 from shared.config import Settings
@@ -95,7 +96,8 @@ def search() -> str:
 
 @contextlib.contextmanager
 def _stack(back_end: str) -> Iterator[dict[str, str]]:
-    with Stack(port=0, table=API_TABLE, caller={**os.environ, "DSS_INDEX": back_end}).running() as env:
+    table, caller = (*API_TABLE, topics), {**os.environ, "DSS_INDEX": back_end}
+    with Stack(port=0, table=table, caller=caller).running() as env:
         yield env
 
 
