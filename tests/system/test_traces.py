@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.catalog.bundles import PAGE_FILES
 from shared.checksums import MIB
 from tests.support.api import Api, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds
@@ -56,7 +57,9 @@ def test_the_trace_of_a_put_goes_on_until_the_bundle_is_in_both_clouds_and_deliv
 def test_the_steps_of_a_checkout_are_in_the_trace_of_its_order(
     api: Api, clouds: Clouds, spans: Collector
 ) -> None:
-    bundle = put_bundle(api, "gcp", [put_file(api, clouds.stage("gcp", b"checked out")).named("a")])
+    file = put_file(api, clouds.stage("gcp", b"checked out"))
+    # So many that each page of them is a step.
+    bundle = put_bundle(api, "gcp", [file.named(str(number)) for number in range(PAGE_FILES + 1)])
 
     answer = api.post(f"/v1/bundles/{bundle.uuid}/checkout", replica="gcp", version=bundle.version)
 
