@@ -97,19 +97,17 @@ class AttemptCatalog(Generic[Job]):
             job for job in map(self._read, running) if may_begin_again(job, now) or _was_left(job, unstarted)
         ]
 
-    def under_way(self, requester: str = "") -> int:
-        """Return the number of running jobs, of one requester if named; a read for each thousand of them."""
+    def under_way(self, own: FieldFilter | None = None) -> int:
+        """Return the number of running jobs, of those alone that `own` finds; a read for each thousand."""
         jobs = self._running()
-        if requester:
-            jobs = jobs.where(filter=FieldFilter("requester", "==", pseudonym(requester)))
-        return self._database.count(jobs)
+        return self._database.count(jobs.where(filter=own) if own else jobs)
 
-    def _require_place(self, jobs: str, *, at_most: int, requester: str, at_most_each: int) -> None:
-        """Raise TooManyUnderWay if `at_most` jobs are running, or `at_most_each` of a requester, if named."""
-        running, own = run_side_by_side(self.under_way, lambda: self.under_way(requester) if requester else 0)
+    def _require_place(self, jobs: str, *, at_most: int, own: FieldFilter | None, at_most_each: int) -> None:
+        """Raise TooManyUnderWay if `at_most` jobs are running, or `at_most_each` that `own` finds."""
+        running, of_one = run_side_by_side(self.under_way, lambda: self.under_way(own) if own else 0)
         if running >= at_most:
             raise TooManyUnderWay(f"{at_most} {jobs} are running; try again when one has ended")
-        if requester and own >= at_most_each:
+        if own and of_one >= at_most_each:
             raise TooManyUnderWay(f"{at_most_each} {jobs} of yours are running; try again when one has ended")
 
     def _running(self) -> Any:
@@ -208,6 +206,11 @@ class AttemptCatalog(Generic[Job]):
 def pseudonym(requester: str) -> str:
     """Return what stands for a requester in a document, which need not name people or their addresses."""
     return hashlib.sha256(requester.encode()).hexdigest()[:32] if requester else ""
+
+
+def of_requester(requester: str) -> FieldFilter | None:
+    """Return the filter of the jobs of a requester; None if nobody is named."""
+    return FieldFilter("requester", "==", pseudonym(requester)) if requester else None
 
 
 def may_begin_again(job: Attempted, now: datetime) -> bool:

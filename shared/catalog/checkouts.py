@@ -13,7 +13,7 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.attempts import KEPT_FOR, AttemptCatalog, JobState, pseudonym
+from shared.catalog.attempts import KEPT_FOR, AttemptCatalog, JobState, of_requester, pseudonym
 from shared.catalog.database import Database
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid, Kind
@@ -119,9 +119,8 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
         def begun(previous: CheckoutJob | None) -> dict[str, Any]:
             resumed = previous is not None and previous.state is JobState.RUNNING
             if not resumed:
-                self._require_place(
-                    "checkouts", at_most=at_most, requester=requester, at_most_each=at_most_each
-                )
+                own = of_requester(requester)
+                self._require_place("checkouts", at_most=at_most, own=own, at_most_each=at_most_each)
             return {
                 **_order_to_document(order),
                 "readers": sorted(readers),

@@ -16,7 +16,7 @@ from google.cloud.firestore import FieldFilter
 
 from shared.catalog.attempts import KEPT_FOR, AttemptCatalog, JobState, may_begin_again
 from shared.catalog.database import Database, set_document
-from shared.errors import Conflict, NotFound, TooManyUnderWay
+from shared.errors import Conflict, NotFound
 
 
 class ImportStage(StrEnum):
@@ -191,14 +191,8 @@ class ImportCatalog(AttemptCatalog[ImportJob]):
     ) -> None:
         if previous and previous.state is JobState.RUNNING:
             return
-        running = self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
-        if self._database.count(running) >= at_most:
-            raise TooManyUnderWay(f"{at_most} imports are running; try again when one has ended")
-        own = running.where(filter=FieldFilter("email", "==", order.email))
-        if self._database.count(own) >= at_most_each:
-            raise TooManyUnderWay(
-                f"{at_most_each} imports of yours are running; try again when one has ended"
-            )
+        own = FieldFilter("email", "==", order.email)
+        self._require_place("imports", at_most=at_most, own=own, at_most_each=at_most_each)
 
     def _document(self, order: ImportOrder, stage: ImportStage, previous: ImportJob | None) -> dict[str, Any]:
         resumed = previous is not None and previous.state is JobState.RUNNING and previous.stage is stage

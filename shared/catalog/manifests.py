@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.catalog.attempts import AttemptCatalog, JobState, pseudonym
+from shared.catalog.attempts import AttemptCatalog, JobState, of_requester, pseudonym
 from shared.catalog.database import Database
 from shared.errors import IllegalArguments
 
@@ -111,9 +111,8 @@ class ManifestCatalog(AttemptCatalog[ManifestJob]):
         def begun(previous: ManifestJob | None) -> dict[str, Any]:
             resumed = previous is not None and previous.state is JobState.RUNNING
             if not resumed:
-                self._require_place(
-                    "manifests", at_most=at_most, requester=requester, at_most_each=at_most_each
-                )
+                own = of_requester(requester)
+                self._require_place("manifests", at_most=at_most, own=own, at_most_each=at_most_each)
             return {
                 "selection": selection,
                 "order_key": order.key,

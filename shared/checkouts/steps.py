@@ -32,8 +32,6 @@ _STEP_SECONDS = 300
 # Seconds between two notes of the progress of a page.
 _NOTE_SECONDS = 5
 _THREADS = 64
-# A checkout of so many pages is one step: the steps of a workflow take longer than the copies of a few files.
-PAGES_AT_ONCE = 1
 # The sweep resumes an abandoned copy of a large file after an hour; a checkout does not wait for it for ever.
 _COPY_ABANDONED_AFTER = timedelta(hours=3)
 
@@ -48,14 +46,15 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
     def plan(self) -> Result:
         """Return the number of pages to copy: `{over, pages}`. Raises NotFound, CheckoutFailed.
 
-        PAGES_AT_ONCE or fewer are copied at once, and the attempt ends, if all of it could be copied: then
-        `pages` is 0, and the result has the job's `state`.
+        A single page is copied at once, and the attempt ends, if all of it could be copied: then `pages` is
+        0, and the result has the job's `state`.
         """
         with self._working() as over:
             if over:
                 return {"over": True, "pages": 0}
             content = self._content()
-            if 1 <= content.pages <= PAGES_AT_ONCE:
+            if content.pages == 1:
+                # The steps of a workflow take longer than the copies of a few files.
                 return self._check_out_at_once(content)
             self._check_destination()
             self._note_plan(
@@ -64,15 +63,13 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
             return {"over": False, "pages": content.pages}
 
     def _check_out_at_once(self, content: CheckoutContent) -> Result:
-        pages = [content.page(number) for number in range(content.pages)]
-        copied, _ = run_side_by_side(
-            lambda: sum(
-                self._copy_page(number, page, PageProgress()).files for number, page in enumerate(pages)
-            ),
-            lambda: self._note_plan(content, sum(copy.size for page in pages for copy in page)),
+        page = content.page(0)
+        progress, _ = run_side_by_side(
+            lambda: self._copy_page(0, page, PageProgress()),
+            lambda: self._note_plan(content, sum(copy.size for copy in page)),
         )
-        if copied < content.files:
-            return {"over": False, "pages": content.pages}
+        if progress.files < len(page):
+            return {"over": False, "pages": 1}
         self._dss.catalog.checkouts.end(self._job, JobState.SUCCEEDED)
         return {"over": False, "pages": 0, "state": self._reloaded().state.value}
 

@@ -191,9 +191,13 @@ class PagedKind(ObjectKind[KnownPagedRecord]):
         self, dss: Dss, record: KnownPagedRecord, source: Replica, destination: Replica
     ) -> bool:
         """Return True if a destination has what the object rests on, else raise NotYetThere."""
-        self.requires(dss, record, destination)
+        self._require_soon(dss, record, destination)
         dss.faults.reach(self.checked)
         return True
+
+    def _require_soon(self, dss: Dss, record: KnownPagedRecord, replica: Replica) -> None:
+        """Do as `requires`; it may wait a moment for what is on its way."""
+        self.requires(dss, record, replica)
 
     @abstractmethod
     def write_pages(self, dss: Dss, name: ObjectName, encoded: bytes) -> None:

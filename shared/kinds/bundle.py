@@ -22,7 +22,7 @@ _CHECKED_AT_ONCE = 5000
 # events came just before. Pub/Sub would send the event again after a second at the earliest.
 _ARRIVAL_SECONDS, _FIRST_PAUSE_SECONDS, _LONGER = 1.0, 0.1, 1.5
 # Files that are looked up again so: each look costs a read of each.
-_MOST_AWAITED = 100
+MOST_AWAITED = 100
 # Replications of a process that wait so. The others leave their threads to the files.
 PLACES = 8
 _places = BoundedSemaphore(PLACES)
@@ -68,11 +68,9 @@ class BundleKind(PagedKind[BundleHead]):
         """
         self._require_files(dss, record, replica, _lacking)
 
-    def bring_content(self, dss: Dss, record: BundleHead, source: Replica, destination: Replica) -> bool:
-        """Return True if the files are at a destination, or arrive in a moment; else raise NotYetThere."""
-        self._require_files(dss, record, destination, _lacking_for_a_moment)
-        dss.faults.reach(self.checked)
-        return True
+    def _require_soon(self, dss: Dss, record: BundleHead, replica: Replica) -> None:
+        """Do as `requires`, after a wait of a moment for a few files that are on their way."""
+        self._require_files(dss, record, replica, _lacking_for_a_moment)
 
     def _require_files(
         self,
@@ -159,7 +157,7 @@ def _lacking(dss: Dss, files: Collection[PagedFile], replica: Replica) -> Collec
 def _lacking_for_a_moment(dss: Dss, files: Collection[PagedFile], replica: Replica) -> Collection[Fqid]:
     """Return the files that a replica lacks, and goes on to lack for a moment; each look reads them."""
     lacking = _lacking(dss, files, replica)
-    if 0 < len(lacking) <= _MOST_AWAITED and _places.acquire(blocking=False):
+    if 0 < len(lacking) <= MOST_AWAITED and _places.acquire(blocking=False):
         try:
             deadline = Deadline(dss.clock, _ARRIVAL_SECONDS)
             pause = _FIRST_PAUSE_SECONDS

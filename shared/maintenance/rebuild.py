@@ -24,10 +24,9 @@ from shared.retry import retry
 from shared.system import Dss
 from shared.webhooks.saved_subscriptions import restore_subscriptions
 
-# Objects that are restored at once. An object takes ROUND_TRIPS, one after the other, and some 4 ms of CPU
-# time: where one takes 30 ms, a core is busy with so many.
+# Objects that are restored at once. An object takes six round trips, one after the other, and some 4 ms of
+# CPU time: where a round trip takes 30 ms, a core is busy with so many.
 THREADS = 64
-ROUND_TRIPS = 6
 EVENTS = "events"
 SUBSCRIPTIONS = "subscriptions"
 

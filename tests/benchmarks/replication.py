@@ -22,8 +22,7 @@ def replication() -> str:
 def _lags(stack: PausedStack) -> list[Lags]:
     rows = []
     with stack.pushed():
-        # The emulator gives the first events to the process that pushed before, and again when that has not
-        # acknowledged them for some seconds.
+        # All processes open their connections.
         measure_lag(stack, 1, 1.0)
         for rate, seconds in RATES.items():
             row = measure_lag(stack, rate, seconds)

@@ -28,7 +28,7 @@ from shared.identifiers import MAX_FILE_NAME_BYTES, Fqid, Kind, event_id, manife
 from shared.jobs.page import SLICE_SECONDS
 from shared.jobs.sharding import USUAL_SHARDS
 from shared.maintenance.audit import Audit, Position, Tally
-from shared.maintenance.rebuild import ROUND_TRIPS, THREADS, rebuild
+from shared.maintenance.rebuild import THREADS, rebuild
 from shared.maintenance.spans import spans
 from shared.search.base import IndexEntry
 from shared.search.firestore.rows import row_of
@@ -49,8 +49,8 @@ _REPLICAS = ("gcp", "aws")
 NIGHT = 8 * 3600
 MOST_STEPS = 100_000
 STEPS_A_SLICE = 7
-# Seconds of a round trip to a back end, as in `latency`.
-_ROUND_TRIP = 0.03
+# Round trips of an object's rebuild, one after the other; and seconds of each, as in `latency`.
+_ROUND_TRIPS, _ROUND_TRIP = 6, 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +284,7 @@ def plan_section(rates: Rates) -> Iterable[str]:
         shards=USUAL_SHARDS,
     )
     # A rebuild waits: for each object some round trips, in threads.
-    waiting = ROUND_TRIPS * _ROUND_TRIP / THREADS
+    waiting = _ROUND_TRIPS * _ROUND_TRIP / THREADS
     for size in SIZES:
         of_replica = size * 2 + size // FILES_A_BUNDLE * 3
         restored = size + size // FILES_A_BUNDLE * 2

@@ -57,20 +57,23 @@ def test_two_are_at_work_side_by_side() -> None:
 
 
 def test_both_of_two_have_ended_before_an_error_is_raised() -> None:
-    begun, ended = threading.Event(), []
+    begun, failing, counted = threading.Event(), threading.Event(), []
 
     def other() -> None:
         begun.set()
-        for _ in range(1000):
-            ended.append(1)
+        assert failing.wait(timeout=60)
+        # Some hundredths of a second: much longer than an error takes to be raised.
+        for number in range(500_000):
+            counted.append(number)
         raise Unavailable("other")
 
     def first() -> None:
         assert begun.wait(timeout=60)
+        failing.set()
         raise ObjectNotFound("first")
 
     with pytest.raises(ObjectNotFound):
         run_side_by_side(first, other)
-    assert len(ended) == 1000
+    assert len(counted) == 500_000
     with pytest.raises(Unavailable):
         run_side_by_side(lambda: None, other)

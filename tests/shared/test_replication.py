@@ -25,13 +25,14 @@ from shared.errors import (
     Unprocessable,
 )
 from shared.faults import FaultPoints
-from shared.kinds.bundle import PLACES
+from shared.kinds.bundle import MOST_AWAITED, PLACES
 from shared.manifests import encode
 from shared.memory_budget import MemoryBudget
 from shared.messages import FINALIZED, ObjectEvent
 from shared.replication import Replicated, replicate
 from shared.system import Dss
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.batches import put_contents
 from tests.support.clouds import Clouds, checksum_metadata
 from tests.support.dss import open_dss
 from tests.support.replication import (
@@ -140,6 +141,21 @@ def test_a_bundle_that_is_just_before_its_files_waits_for_a_moment(
     assert done == [Replicated(key=f"bundles/{bundle}", replica=there)]
     assert len(clock.pauses) == 2
     assert sum(clock.pauses) < 1
+
+
+def test_a_bundle_that_lacks_many_files_does_not_wait(dss: Dss, api: Api) -> None:
+    files = put_contents(api, "gcp", (new_uuid().encode() for _ in range(MOST_AWAITED + 1)))
+    bundle, clock = new_bundle(api, "gcp", *files), HeldClock(lambda: None)
+
+    with pytest.raises(NotYetThere):
+        replicate_keys(replace(dss, clock=clock), "gcp", f"bundles/{bundle}")
+    assert clock.pauses == []
+
+    # One less than that.
+    replicate_keys(dss, "gcp", f"files/{files[0]}")
+    with pytest.raises(NotYetThere):
+        replicate_keys(replace(dss, clock=clock), "gcp", f"bundles/{bundle}")
+    assert clock.pauses
 
 
 def test_few_bundles_of_a_process_wait_for_their_files(dss: Dss, api: Api, clouds: Clouds) -> None:

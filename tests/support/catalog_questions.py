@@ -26,7 +26,7 @@ from shared.catalog import (
     Queue,
     VersionedCatalog,
 )
-from shared.catalog.attempts import AttemptCatalog
+from shared.catalog.attempts import AttemptCatalog, of_requester
 from shared.catalog.subscription_changes import SubscriptionChanges
 from shared.errors import TooManyUnderWay
 from shared.identifiers import Fqid, Kind, version_of
@@ -152,8 +152,8 @@ def _ask_about_jobs(catalog: Catalog) -> None:
         if isinstance(jobs, AttemptCatalog):
             jobs.abandoned(unstarted_seconds=0)
             jobs.under_way()
-    assert not catalog.checkouts.under_way(uuid)
-    assert not catalog.manifests.under_way(uuid)
+    assert not catalog.checkouts.under_way(of_requester(uuid))
+    assert not catalog.manifests.under_way(of_requester(uuid))
     assert not catalog.jobs.of_file(uuid, None, "gcp")
     assert not catalog.jobs.of_file(uuid, version, "gcp")
     assert not catalog.jobs.are_under_way([Fqid(uuid, version)])

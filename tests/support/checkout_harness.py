@@ -4,6 +4,7 @@ import dataclasses
 import email
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -177,12 +178,16 @@ def _listens(port: int) -> bool:
 
 
 def before(step: str, act: Callable[[], Any]) -> Rule:
-    """Do something before the first request for a step is let through."""
+    """Do something before the first request for a step is let through; others for it wait meanwhile."""
     done: list[Any] = []
+    doing = threading.Lock()
 
     def rule(body: dict[str, Any]) -> None:
-        if body["step"] == step and not done:
-            done.append(True)
-            act()
+        if body["step"] != step:
+            return
+        with doing:
+            if not done:
+                done.append(True)
+                act()
 
     return rule

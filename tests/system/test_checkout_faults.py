@@ -98,7 +98,7 @@ def test_a_bundle_of_few_files_is_checked_out_in_one_step(
         assert (found["status"], found["files"], found["files_done"]) == ("SUCCEEDED", 2, 2)
         assert (found["bytes"], found["bytes_done"]) == (72, 72)
     assert again == job
-    # The first answer of each attempt is the last one: what comes then are mails.
+    # All steps of both attempts have come when the last one is that of mails.
     wait_until(lambda: rig.front.steps(job)[-1] == "mail", "the mails are looked after")
     assert set(rig.front.steps(job)) == {"plan", "mail"}
 
